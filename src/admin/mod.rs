@@ -1,0 +1,3 @@
+//! In: the state of all rooms.
+//! Out: HTTP answers: health, metrics, dumps.
+//! Never: writes.

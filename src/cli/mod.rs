@@ -1,0 +1,8 @@
+//! In: command lines.
+//! Out: running processes, text and JSON on standard output.
+//! Never: logic that another room could own.
+
+/// Runs the command line.
+pub fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,3 @@
+//! In: changes.
+//! Out: snapshots, reports, fleet plans.
+//! Never: I/O of its own.

@@ -1,0 +1,3 @@
+//! In: files.
+//! Out: changes of objects, findings about files.
+//! Never: translation.

@@ -1,0 +1,3 @@
+//! In: defaults, file, environment, flags.
+//! Out: one checked settings value.
+//! Never: being imported by a room below.

@@ -1,0 +1,3 @@
+//! In: a number of proxies and an xDS address.
+//! Out: delta ADS clients and a report of what they saw.
+//! Never: imports of the server's rooms.

@@ -1,0 +1,3 @@
+//! In: reports of all units.
+//! Out: one status an object, written where the user reads it.
+//! Never: entries of other controllers.

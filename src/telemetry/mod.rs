@@ -1,0 +1,3 @@
+//! In: measurements of all rooms.
+//! Out: the metric registry and logging set-up.
+//! Never: a dependency on another room.

@@ -1,0 +1,3 @@
+//! In: the `classes:` map.
+//! Out: which class and tenant an object belongs to.
+//! Never: I/O.
