@@ -26,5 +26,3 @@ pub struct FleetPlan {
     /// How long connections may drain when the fleet is removed, in seconds.
     pub drain_seconds: u64,
 }
-
-/// Access logging of a fleet.
