@@ -16,10 +16,7 @@ impl Binding {
     /// All addresses; ports below 1024 are moved up by 10000, so that no privilege is needed.
     pub fn unprivileged(ports: impl IntoIterator<Item = u16>) -> Self {
         let moved = |port: u16| if port < 1024 { port + 10000 } else { port };
-        Self {
-            address: IpAddr::from([0, 0, 0, 0]),
-            ports: ports.into_iter().map(|port| (port, moved(port))).collect(),
-        }
+        Self { address: IpAddr::from([0, 0, 0, 0]), ports: ports.into_iter().map(|port| (port, moved(port))).collect() }
     }
 
     /// The port that is really bound for a listener port.
