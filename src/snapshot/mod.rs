@@ -1,3 +1,11 @@
 //! In: encoded resources.
 //! Out: one immutable snapshot a fleet, and the differences between two.
 //! Never: protocol, clocks.
+
+mod resource;
+mod set;
+mod registry;
+
+pub use registry::{Fleet, Published, Registry, Stamps};
+pub use resource::{Resource, ResourceType};
+pub use set::{Edit, Snapshot};
