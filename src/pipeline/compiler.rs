@@ -182,8 +182,12 @@ impl Compiler {
 
     /// Takes over an accepted model, unless its bootstrap or its addresses cannot be used: then what was served stays.
     fn take_gateway(&mut self, gateway: Arc<Gateway>, binder: &dyn Binder, run: &mut Run) {
-        self.bootstrap_problem =
-            gateway.plan.bootstrap.as_ref().and_then(|patch| envoy::bootstrap::check(patch).err()).map(|p| p.to_string());
+        self.bootstrap_problem = gateway
+            .plan
+            .bootstrap
+            .as_ref()
+            .and_then(|patch| envoy::bootstrap::check(patch).err())
+            .map(|p| p.to_string());
         if self.bootstrap_problem.is_some() {
             return;
         }
@@ -201,8 +205,9 @@ impl Compiler {
         let before = self.serving.replace(Arc::clone(&gateway));
         let before = before.as_deref();
         run.listeners |= before.is_none_or(|b| b.ports != gateway.ports);
-        run.all_routes |= before
-            .is_none_or(|b| b.listeners != gateway.listeners || b.ports != gateway.ports || b.controller_name != gateway.controller_name);
+        run.all_routes |= before.is_none_or(|b| {
+            b.listeners != gateway.listeners || b.ports != gateway.ports || b.controller_name != gateway.controller_name
+        });
         run.plan |= before.is_none_or(|b| b.plan != gateway.plan);
     }
 
@@ -219,7 +224,8 @@ impl Compiler {
             dirty.extend(view.routes_of(&self.name));
             dirty.extend(self.routes.keys());
         }
-        dirty.extend(units.iter().filter_map(|unit| if let Unit::Route(key) = unit { Some(key.clone()) } else { None }));
+        dirty
+            .extend(units.iter().filter_map(|unit| if let Unit::Route(key) = unit { Some(key.clone()) } else { None }));
         for key in dirty {
             let unit = translate::route(view, gateway, &key);
             run.translated += 1;
@@ -269,7 +275,10 @@ impl Compiler {
             }
             // A certificate that broke is a condition of its listener; Envoy keeps the last good one.
             if let Ok(certificate) = translate::certificate(view, key) {
-                run.upsert(&self.base, Resource::new(ResourceType::Secret, &name, vec![envoy::secret(key, &certificate)]));
+                run.upsert(
+                    &self.base,
+                    Resource::new(ResourceType::Secret, &name, vec![envoy::secret(key, &certificate)]),
+                );
             }
         }
         let names: BTreeSet<String> = wanted.iter().map(|key| key.to_string()).collect();
@@ -282,7 +291,8 @@ impl Compiler {
 
     fn tables_and_listeners(&mut self, gateway: &Gateway, run: &mut Run) {
         if run.listeners {
-            let tables = gateway.ports.iter().flat_map(|port| &port.chains).map(|chain| (&chain.table, &chain.hostnames));
+            let tables =
+                gateway.ports.iter().flat_map(|port| &port.chains).map(|chain| (&chain.table, &chain.hostnames));
             let gone = self.routes.set_tables(tables);
             run.edit.removals.extend(gone.iter().map(|table| (ResourceType::Route, Arc::from(table.as_str()))));
         }
@@ -300,7 +310,7 @@ impl Compiler {
         for port in &gateway.ports {
             names.insert(port.name.as_str());
             let filters = self.port_filters(port);
-            let encoded = envoy::listener(gateway, port, &filters, &binding);
+            let encoded = envoy::listener(port, &filters, &binding);
             run.upsert(&self.base, Resource::new(ResourceType::Listener, &port.name, vec![encoded]));
         }
         for listener in self.base.iter(ResourceType::Listener) {

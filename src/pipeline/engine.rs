@@ -184,7 +184,14 @@ impl Engine {
     }
 
     /// Every proxy of a fleet has a revision.
-    pub fn rolled_out(&self, fleet: &FleetKey, revision: &str, took: std::time::Duration, proxies: usize, slowest: &str) {
+    pub fn rolled_out(
+        &self,
+        fleet: &FleetKey,
+        revision: &str,
+        took: std::time::Duration,
+        proxies: usize,
+        slowest: &str,
+    ) {
         self.journal.lock().complete(fleet, revision, took, proxies, slowest);
         let message = format!("{proxies}/{proxies} at {revision}");
         self.show(&fleet.gateway(), |shown| {
@@ -264,7 +271,10 @@ impl Engine {
         let dequeued = self.parts.clock.now();
         let name = &pending.gateway;
         let compiler = Arc::clone(
-            self.compilers.lock().entry(name.clone()).or_insert_with(|| Arc::new(Mutex::new(Compiler::new(name.clone())))),
+            self.compilers
+                .lock()
+                .entry(name.clone())
+                .or_insert_with(|| Arc::new(Mutex::new(Compiler::new(name.clone())))),
         );
         let mut compiler = compiler.lock();
         let controllers = |controller: &str| (self.parts.controllers)(controller);
@@ -295,13 +305,14 @@ impl Engine {
         let queue_ms = milliseconds(stamps.dequeued.saturating_duration_since(stamps.event));
         let translate_ms = milliseconds(stamps.translated.saturating_duration_since(stamps.dequeued));
         let event = stamps.event;
-        let Some(published) = self.parts.registry.fleet(fleet).publish(&outcome.edit, stamps) else { return };
+        let now = self.parts.clock.now();
+        let Some(published) = self.parts.registry.fleet(fleet).publish(&outcome.edit, stamps, now) else { return };
         let mut upserts = BTreeMap::new();
         for resource in &outcome.edit.upserts {
             *upserts.entry(resource.kind().label()).or_insert(0) += 1;
         }
         self.journal.lock().begin(Rollout {
-            revision: published.snapshot.revision().to_owned(),
+            revision: published.snapshot.revision().to_string(),
             gateway: fleet.gateway().to_string(),
             class: fleet.class.clone(),
             changes: pending.changes,

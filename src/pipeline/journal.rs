@@ -80,7 +80,10 @@ impl Journal {
 
     fn find(&mut self, fleet: &FleetKey, revision: &str) -> Option<&mut Rollout> {
         let gateway = fleet.gateway().to_string();
-        self.rollouts.iter_mut().rev().find(|r| r.revision == revision && r.gateway == gateway && r.class == fleet.class)
+        self.rollouts
+            .iter_mut()
+            .rev()
+            .find(|r| r.revision == revision && r.gateway == gateway && r.class == fleet.class)
     }
 }
 

@@ -54,7 +54,11 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("watch_events", "Changes of objects that arrived", metrics.events.clone());
-        registry.register("reconciles", "Runs of the translator, one a Gateway and batch of changes", metrics.reconciles.clone());
+        registry.register(
+            "reconciles",
+            "Runs of the translator, one a Gateway and batch of changes",
+            metrics.reconciles.clone(),
+        );
         registry.register("translations", "Routes that were translated", metrics.translations.clone());
         registry.register("tenant_work_seconds", "Time spent in translating and encoding", metrics.work.clone());
         registry.register("reconcile_queue_depth", "Gateways that wait for a worker", metrics.depth.clone());

@@ -46,7 +46,10 @@ impl RouteState {
             attached: unit.report.attached,
         });
         let old = self.units.remove(&key);
-        self.replace_entries(old.as_ref().map_or(&[], |kept| &kept.entries), new.as_ref().map_or(&[], |kept| &kept.entries));
+        self.replace_entries(
+            old.as_ref().map_or(&[], |kept| &kept.entries),
+            new.as_ref().map_or(&[], |kept| &kept.entries),
+        );
         let old_filters = old.as_ref().map_or(&[][..], |kept| &kept.filters);
         let new_filters = new.as_ref().map_or(&[][..], |kept| &kept.filters);
         let filters_changed = old_filters != new_filters;

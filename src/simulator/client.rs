@@ -120,7 +120,8 @@ async fn run(address: SocketAddr, tls: Arc<rustls::ClientConfig>, index: usize, 
 
 async fn converse(mut stream: GrpcStream, index: usize, seen: &Seen) -> anyhow::Result<()> {
     let node = Node { id: format!("simulated-{index}"), cluster: "simulated".to_owned(), ..Node::default() };
-    let first = DeltaDiscoveryRequest { node: Some(node), type_url: CDS.to_owned(), ..DeltaDiscoveryRequest::default() };
+    let first =
+        DeltaDiscoveryRequest { node: Some(node), type_url: CDS.to_owned(), ..DeltaDiscoveryRequest::default() };
     stream.requests.send(grpc::frame(&first)).await?;
     stream.requests.send(grpc::frame(&subscribe(LDS, Vec::new()))).await?;
     while let Some(response) = stream.next::<DeltaDiscoveryResponse>().await? {

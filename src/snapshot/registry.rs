@@ -29,6 +29,14 @@ pub struct Published {
     pub snapshot: Snapshot,
     /// The way of the change that led to it.
     pub stamps: Stamps,
+    published: Instant,
+}
+
+impl Published {
+    /// When it was handed to the streams (T4).
+    pub fn published(&self) -> Instant {
+        self.published
+    }
 }
 
 /// One fleet's snapshots. Streams hold it and nothing else, so they can reach no other fleet's.
@@ -62,8 +70,8 @@ impl Fleet {
         self.current.load_full()
     }
 
-    /// Publishes an edit of the newest snapshot. `None`: nothing changed and nothing was published.
-    pub fn publish(&self, edit: &Edit, stamps: Stamps) -> Option<Arc<Published>> {
+    /// Publishes an edit of the newest snapshot at the time `now`. `None`: nothing changed and nothing was published.
+    pub fn publish(&self, edit: &Edit, stamps: Stamps, now: Instant) -> Option<Arc<Published>> {
         let _writing = self.writing.lock();
         let before = self.current();
         if before.is_some() && edit.is_empty() {
@@ -72,7 +80,7 @@ impl Fleet {
         let (generation, snapshot) =
             before.map_or_else(|| (0, Snapshot::empty()), |before| (before.generation, before.snapshot.clone()));
         let published =
-            Arc::new(Published { generation: generation + 1, snapshot: snapshot.apply(edit), stamps });
+            Arc::new(Published { generation: generation + 1, snapshot: snapshot.apply(edit), stamps, published: now });
         self.current.store(Some(Arc::clone(&published)));
         self.generation.send_replace(published.generation);
         Some(published)

@@ -86,7 +86,11 @@ impl fmt::Debug for Resource {
 impl Resource {
     /// A resource from the pieces of its canonical encoding.
     pub fn new(kind: ResourceType, name: &str, segments: Vec<Bytes>) -> Arc<Self> {
-        Self::from_hashed(kind, name, segments.into_iter().map(|segment| (segment.clone(), xxh3_128(&segment))).collect())
+        Self::from_hashed(
+            kind,
+            name,
+            segments.into_iter().map(|segment| (segment.clone(), xxh3_128(&segment))).collect(),
+        )
     }
 
     /// A resource from pieces whose hashes are known, so that a large one need not be read again. The caller promises
