@@ -61,7 +61,7 @@ impl Report {
     pub(super) fn table(&mut self, checks: &[Check]) {
         let mut table = Table::new();
         table
-            .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+            .load_preset(presets::UTF8_BORDERS_ONLY)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(TABLE_WIDTH)
             .set_header(["", "sent", "expected", "came back"]);

@@ -16,6 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -65,17 +66,21 @@ where
     let begin = Instant::now();
     let plane = start(wanted(args, &folder, state_dir)).await.map_err(|error| anyhow!("{error}"))?;
     let shown = show(&plane, &folder, &identity, &signer, begin, &mut report).await;
-    let interrupted = match &shown {
+    let waited = match &shown {
         Ok(Some(gateways)) if !args.once => {
             go_on(&plane, gateways, &folder, &report);
-            tokio::signal::ctrl_c().await
+            interrupted().await
         }
         _ => Ok(()),
     };
     let ending = report.waiting("ending the Envoys");
-    plane.shutdown().await;
+    tokio::select! {
+        () = plane.shutdown() => {}
+        // Asked twice: now, not in order.
+        _ = interrupted() => {}
+    }
     drop(ending);
-    interrupted.context("Ctrl-C cannot be waited for")?;
+    waited.context("signals cannot be waited for")?;
     if shown?.is_none() {
         report.line("\nInterrupted before everything was shown.");
         return Ok(false);
@@ -95,7 +100,7 @@ fn conclude(report: &Report) {
     }
 }
 
-/// All steps. `None` when Ctrl-C came first.
+/// All steps. `None` when a signal to end came first.
 async fn show(
     plane: &impl Plane,
     folder: &Path,
@@ -113,10 +118,20 @@ async fn show(
     };
     tokio::select! {
         done = Box::pin(steps) => done,
-        signal = tokio::signal::ctrl_c() => {
-            signal.context("Ctrl-C cannot be waited for")?;
+        signal = interrupted() => {
+            signal.context("signals cannot be waited for")?;
             Ok(None)
         }
+    }
+}
+
+/// Ctrl-C, a request to end, or a terminal that was closed: in each case the Envoys have to be ended, too.
+async fn interrupted() -> std::io::Result<()> {
+    let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+        _ = hangup.recv() => Ok(()),
     }
 }
 
