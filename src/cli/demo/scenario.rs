@@ -137,6 +137,6 @@ mod tests {
             assert_eq!(after[0]["spec"]["rules"][0], before[0]["spec"]["rules"][0]);
             assert_eq!(after[0]["spec"]["rules"][1]["matches"][0]["path"]["value"], path);
         }
-        assert!(regex::Regex::new(BROKEN_EXPRESSION).is_err());
+        assert!(BROKEN_EXPRESSION.parse::<regex::Regex>().is_err());
     }
 }
