@@ -15,7 +15,7 @@ if [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)" != "$wanted
     fail "cargo $found is too old, $wanted or newer is needed; install it with rustup (https://rustup.rs), which then picks the version of rust-toolchain.toml."
 fi
 
-# ring and mimalloc have parts in C, and rustc links with the C compiler.
-if ! command -v cc >/dev/null && ! command -v gcc >/dev/null && ! command -v clang >/dev/null; then
+# ring and mimalloc have parts in C, and rustc links by calling `cc`.
+if ! command -v cc >/dev/null; then
     install "a C compiler" gcc libc6-dev
 fi
