@@ -21,11 +21,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["api", "model", "tenant"]),
     ("xds", &["model", "snapshot", "certificates", "tenant", "runtime", "telemetry"]),
     ("infra", &["api", "model", "envoy", "certificates", "runtime", "telemetry"]),
-    ("status", &["api", "model", "runtime", "telemetry"]),
+    ("status", &["api", "model", "store", "runtime", "telemetry"]),
     ("provider", &["api", "model", "store", "tenant", "runtime", "telemetry"]),
     ("translate", &["api", "model", "store", "tenant"]),
     ("pipeline", &["store", "translate", "model", "envoy", "snapshot", "infra", "status", "runtime", "telemetry"]),
-    ("admin", &["store", "model", "snapshot", "xds", "pipeline", "status", "runtime", "telemetry"]),
+    ("admin", &["store", "model", "snapshot", "xds", "infra", "pipeline", "status", "runtime", "telemetry"]),
     ("simulator", &["api", "runtime", "telemetry"]),
 ];
 

@@ -7,7 +7,7 @@ use super::queue::{Pending, Queue};
 use crate::model::{Condition, Finding, FleetKey, FleetPlan, Kind, NamespacedName, ObjectKey, Severity};
 use crate::runtime::clock::Clock;
 use crate::snapshot::{Registry, ResourceType, Snapshot, Stamps};
-use crate::status::StatusBook;
+use crate::status::{GatewayState, StatusBook};
 use crate::store::{Affected, Change, Store, Unit};
 use crate::translate;
 use parking_lot::{Mutex, RwLock};
@@ -75,13 +75,14 @@ struct Shown {
 impl Engine {
     /// An engine without objects.
     pub fn new(parts: EngineParts) -> Arc<Self> {
+        let book = Mutex::new(StatusBook::new(parts.clock.clone()));
         Arc::new(Self {
             parts,
             store: RwLock::default(),
             compilers: Mutex::default(),
             queue: Mutex::default(),
             work: Notify::new(),
-            book: Mutex::default(),
+            book,
             file_findings: Mutex::default(),
             gateways: Mutex::default(),
             plans: watch::Sender::default(),
@@ -194,7 +195,7 @@ impl Engine {
     ) {
         self.journal.lock().complete(fleet, revision, took, proxies, slowest);
         let message = format!("{proxies}/{proxies} at {revision}");
-        self.show(&fleet.gateway(), |shown| {
+        self.show(&self.store.read(), &fleet.gateway(), |shown| {
             shown.converged = Some(Condition::yes("argosy.dev/Converged", "AllProxies", message));
             shown.rejected = None;
         });
@@ -235,7 +236,7 @@ impl Engine {
             nack.resources.join(", "),
             nack.message
         );
-        self.show(gateway, |shown| {
+        self.show(&self.store.read(), gateway, |shown| {
             shown.converged = Some(Condition::no("argosy.dev/Converged", "Rejected", message.clone()));
             shown.rejected = Some(Finding {
                 code: "ARG0601",
@@ -255,12 +256,12 @@ impl Engine {
         let mut book = self.book.lock();
         for class in &affected.classes {
             match translate::class(&*store, &controllers, class) {
-                Some(report) => book.class(class, report),
+                Some(report) => book.class(&store, class, report),
                 None => book.forget(&ObjectKey::new(Kind::GatewayClass, "", class.as_str())),
             }
         }
         for policy in &affected.policies {
-            book.orphan_policy(policy, translate::orphan_policy(&*store, &controllers, policy));
+            book.orphan_policy(&store, policy, translate::orphan_policy(&*store, &controllers, policy));
         }
         for object in &affected.deleted {
             book.forget(object);
@@ -278,15 +279,14 @@ impl Engine {
         );
         let mut compiler = compiler.lock();
         let controllers = |controller: &str| (self.parts.controllers)(controller);
-        let outcome = {
-            let store = self.store.read();
-            compiler.run(&*store, &controllers, &*self.parts.binder, &pending.units)
-        };
+        // Held until the status is noted, so that what is noted is of the generations that were read.
+        let store = self.store.read();
+        let outcome = compiler.run(&*store, &controllers, &*self.parts.binder, &pending.units);
         let translated = self.parts.clock.now();
         self.publish(&outcome, pending, Stamps { event: pending.since, dequeued, translated });
         drop(compiler);
         self.measure(&outcome, name, dequeued);
-        self.report(name, outcome);
+        self.report(&store, name, outcome);
     }
 
     fn publish(&self, outcome: &Outcome, pending: &Pending, stamps: Stamps) {
@@ -339,7 +339,7 @@ impl Engine {
         metrics.work.get_or_create_owned(&tenant).inc_by(took);
     }
 
-    fn report(&self, gateway: &NamespacedName, outcome: Outcome) {
+    fn report(&self, store: &Store, gateway: &NamespacedName, outcome: Outcome) {
         {
             let mut book = self.book.lock();
             if outcome.fleet.is_none() {
@@ -347,14 +347,14 @@ impl Engine {
             }
             for (route, report) in outcome.routes {
                 match report {
-                    Some(report) => book.route(&route, gateway, report),
+                    Some(report) => book.route(store, &route, gateway, report),
                     None => book.forget_route(&route, gateway),
                 }
             }
-            book.patches(gateway, outcome.patches);
+            book.patches(store, gateway, outcome.patches);
         }
         match outcome.gateway {
-            Some(status) => self.show(gateway, |shown| shown.status = Some(status)),
+            Some(status) => self.show(store, gateway, |shown| shown.status = Some(status)),
             None if outcome.fleet.is_none() => {
                 self.gateways.lock().remove(gateway);
             }
@@ -363,7 +363,7 @@ impl Engine {
     }
 
     /// Changes what a Gateway's status is made from, and makes it.
-    fn show(&self, gateway: &NamespacedName, change: impl FnOnce(&mut Shown)) {
+    fn show(&self, store: &Store, gateway: &NamespacedName, change: impl FnOnce(&mut Shown)) {
         let mut gateways = self.gateways.lock();
         let shown = gateways.entry(gateway.clone()).or_default();
         change(shown);
@@ -373,7 +373,12 @@ impl Engine {
         if let Some(converged) = shown.converged {
             set(&mut status.report.conditions, converged);
         }
-        let addresses = status.addresses.iter().map(|ip| ("IPAddress".to_owned(), ip.to_string())).collect();
-        self.book.lock().gateway(gateway, status.report, status.attached, addresses, &status.controller_name);
+        let state = GatewayState {
+            report: status.report,
+            attached: status.attached,
+            addresses: status.addresses.iter().map(|ip| ("IPAddress".to_owned(), ip.to_string())).collect(),
+            controller_name: status.controller_name,
+        };
+        self.book.lock().gateway(store, gateway, state);
     }
 }

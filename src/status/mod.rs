@@ -1,3 +1,7 @@
 //! In: reports of all units.
 //! Out: one status an object, written where the user reads it.
 //! Never: entries of other controllers.
+
+mod book;
+
+pub use book::{GatewayState, StatusBook};

@@ -3,7 +3,11 @@
 //! Never: translation.
 
 mod affected;
+mod object;
+mod objects;
 mod view;
 
 pub use affected::{Affected, Unit};
+pub use object::{Change, Object};
+pub use objects::Store;
 pub use view::View;

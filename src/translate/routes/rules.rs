@@ -1,0 +1,126 @@
+//! Rules of HTTPRoutes and GRPCRoutes in one form.
+
+use crate::api::ObjectMeta;
+use crate::api::gateway_api::{
+    BackendRef, Filter, GrpcRoute, HttpRoute, ParentReference, RouteRetry, SessionPersistence,
+};
+use crate::model::{Retry, Session};
+use crate::translate::durations;
+use crate::translate::matches::{self, Ranked};
+
+/// A route of either kind.
+pub(super) struct Source<'a> {
+    pub(super) meta: &'a ObjectMeta,
+    pub(super) parent_refs: &'a [ParentReference],
+    pub(super) hostnames: &'a [String],
+    pub(super) grpc: bool,
+    pub(super) rules: Vec<Rule<'a>>,
+    /// A field of the route that is not built.
+    pub(super) unbuilt: Option<&'static str>,
+}
+
+/// A rule of either kind.
+pub(super) struct Rule<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) matches: Vec<Result<Ranked, String>>,
+    pub(super) filters: &'a [Filter],
+    pub(super) backends: Vec<(&'a BackendRef, &'a [Filter])>,
+    pub(super) timeouts: Result<(Option<u64>, Option<u64>), String>,
+    pub(super) retry: Result<Option<Retry>, String>,
+    pub(super) session: Option<&'a SessionPersistence>,
+}
+
+/// Reads an HTTPRoute.
+pub(super) fn http(route: &HttpRoute) -> Source<'_> {
+    let rules = route.spec.rules.iter().map(|rule| Rule {
+        name: rule.name.as_deref(),
+        matches: if rule.matches.is_empty() {
+            vec![matches::http(&Default::default())]
+        } else {
+            rule.matches.iter().map(matches::http).collect()
+        },
+        filters: &rule.filters,
+        backends: rule.backend_refs.iter().map(|b| (&b.backend, &*b.filters)).collect(),
+        timeouts: timeouts(rule.timeouts.as_ref()),
+        retry: rule.retry.as_ref().map(retry).transpose(),
+        session: rule.session_persistence.as_ref(),
+    });
+    Source {
+        meta: &route.metadata,
+        parent_refs: &route.spec.parent_refs,
+        hostnames: &route.spec.hostnames,
+        grpc: false,
+        rules: rules.collect(),
+        unbuilt: route.spec.use_default_gateways.as_ref().map(|_| "spec.useDefaultGateways"),
+    }
+}
+
+/// Reads a GRPCRoute.
+pub(super) fn grpc(route: &GrpcRoute) -> Source<'_> {
+    let rules = route.spec.rules.iter().map(|rule| Rule {
+        name: rule.name.as_deref(),
+        matches: if rule.matches.is_empty() {
+            vec![matches::grpc(&Default::default())]
+        } else {
+            rule.matches.iter().map(matches::grpc).collect()
+        },
+        filters: &rule.filters,
+        backends: rule.backend_refs.iter().map(|b| (&b.backend, &*b.filters)).collect(),
+        timeouts: Ok((None, None)),
+        retry: Ok(None),
+        session: rule.session_persistence.as_ref(),
+    });
+    Source {
+        meta: &route.metadata,
+        parent_refs: &route.spec.parent_refs,
+        hostnames: &route.spec.hostnames,
+        grpc: true,
+        rules: rules.collect(),
+        unbuilt: route.spec.use_default_gateways.as_ref().map(|_| "spec.useDefaultGateways"),
+    }
+}
+
+fn timeouts(spec: Option<&crate::api::gateway_api::HttpRouteTimeouts>) -> Result<(Option<u64>, Option<u64>), String> {
+    let Some(spec) = spec else { return Ok((None, None)) };
+    let read = |name: &str, text: &Option<String>| {
+        text.as_deref().map(durations::gateway_api).transpose().map_err(|e| format!("timeouts.{name}: {e}"))
+    };
+    let (request, backend) = (read("request", &spec.request)?, read("backendRequest", &spec.backend_request)?);
+    match (request, backend) {
+        (Some(request), Some(backend)) if request > 0 && backend > request => {
+            Err("timeouts.backendRequest is longer than timeouts.request".to_owned())
+        }
+        both => Ok(both),
+    }
+}
+
+fn retry(spec: &RouteRetry) -> Result<Retry, String> {
+    if let Some(code) = spec.codes.iter().find(|code| !(400..=599).contains(*code)) {
+        return Err(format!("retry.codes has {code}, which is no error"));
+    }
+    let backoff_ms =
+        spec.backoff.as_deref().map(durations::gateway_api).transpose().map_err(|e| format!("retry.backoff: {e}"))?;
+    let codes = spec.codes.iter().map(|code| u32::from(*code)).collect();
+    Ok(Retry { codes, attempts: spec.attempts.unwrap_or(1), backoff_ms })
+}
+
+/// Session persistence of a rule; a cookie belongs to the path that is matched.
+pub(super) fn session(spec: &SessionPersistence, rule: &str, path: &str) -> Result<Session, String> {
+    if spec.idle_timeout.is_some() {
+        return Err("sessionPersistence.idleTimeout is not built".to_owned());
+    }
+    let name = spec.session_name.clone().unwrap_or_else(|| format!("argosy-{rule}"));
+    let absolute = spec.absolute_timeout.as_deref().map(durations::gateway_api).transpose();
+    let absolute = absolute.map_err(|e| format!("sessionPersistence.absoluteTimeout: {e}"))?;
+    let lifetime = spec.cookie_config.as_ref().and_then(|config| config.lifetime_type.as_deref());
+    match (spec.kind.as_deref().unwrap_or("Cookie"), lifetime.unwrap_or("Session")) {
+        ("Header", _) if absolute.is_none() => Ok(Session::Header { name }),
+        ("Header", _) => Err("sessionPersistence.absoluteTimeout is not built for headers".to_owned()),
+        ("Cookie", "Session") => Ok(Session::Cookie { name, ttl_seconds: 0, path: path.to_owned() }),
+        ("Cookie", "Permanent") => match absolute {
+            Some(ms) => Ok(Session::Cookie { name, ttl_seconds: ms.div_ceil(1000), path: path.to_owned() }),
+            None => Err("sessionPersistence with a permanent cookie needs absoluteTimeout".to_owned()),
+        },
+        (kind, lifetime) => Err(format!("sessionPersistence of type {kind}, lifetime {lifetime} is unknown")),
+    }
+}
