@@ -3,6 +3,8 @@
 //! Never: other routes.
 
 mod attach;
+mod entries;
+mod judged;
 mod rules;
 mod unit;
 

@@ -2,7 +2,7 @@
 
 use crate::api::ObjectMeta;
 use crate::api::gateway_api::{
-    BackendRef, Filter, GrpcRoute, HttpRoute, ParentReference, RouteRetry, SessionPersistence,
+    BackendRef, Filter, GrpcRoute, HttpRoute, HttpRouteRule, ParentReference, RouteRetry, SessionPersistence,
 };
 use crate::model::{Retry, Session};
 use crate::translate::durations;
@@ -30,9 +30,22 @@ pub(super) struct Rule<'a> {
     pub(super) session: Option<&'a SessionPersistence>,
 }
 
+/// Everything, to no backend.
+static DEFAULT: [HttpRouteRule; 1] = [HttpRouteRule {
+    name: None,
+    matches: Vec::new(),
+    filters: Vec::new(),
+    backend_refs: Vec::new(),
+    timeouts: None,
+    retry: None,
+    session_persistence: None,
+}];
+
 /// Reads an HTTPRoute.
 pub(super) fn http(route: &HttpRoute) -> Source<'_> {
-    let rules = route.spec.rules.iter().map(|rule| Rule {
+    // The API server would add this rule to a route without one.
+    let all = if route.spec.rules.is_empty() { &DEFAULT[..] } else { &*route.spec.rules };
+    let rules = all.iter().map(|rule| Rule {
         name: rule.name.as_deref(),
         matches: if rule.matches.is_empty() {
             vec![matches::http(&Default::default())]
