@@ -159,7 +159,8 @@ impl Compiler {
         binder: &dyn Binder,
         run: &mut Run,
     ) {
-        let Some(unit) = translate::gateway(view, controllers, &self.name) else {
+        let kept = |key: &SecretKey| self.base.get(ResourceType::Secret, &key.to_string()).is_some();
+        let Some(unit) = translate::gateway(view, controllers, &kept, &self.name) else {
             run.gone = self.drop_fleet(binder);
             self.unit = None;
             run.not_ours = true;

@@ -57,6 +57,9 @@ pub struct Engine {
     compilers: Mutex<BTreeMap<NamespacedName, Arc<Mutex<Compiler>>>>,
     queue: Mutex<Queue>,
     work: Notify,
+    /// Signals the end of each piece of work.
+    worked: Notify,
+    loaded: watch::Sender<bool>,
     book: Mutex<StatusBook>,
     file_findings: Mutex<Vec<Finding>>,
     gateways: Mutex<BTreeMap<NamespacedName, Shown>>,
@@ -82,6 +85,8 @@ impl Engine {
             compilers: Mutex::default(),
             queue: Mutex::default(),
             work: Notify::new(),
+            worked: Notify::new(),
+            loaded: watch::Sender::new(false),
             book,
             file_findings: Mutex::default(),
             gateways: Mutex::default(),
@@ -126,6 +131,7 @@ impl Engine {
         if more {
             self.work.notify_one();
         }
+        self.worked.notify_one();
         true
     }
 
@@ -135,6 +141,26 @@ impl Engine {
         if self.queue.lock().depth() == 0 {
             notified.await;
         }
+    }
+
+    /// All objects that there are at the start have been handed over.
+    pub fn loaded(&self) {
+        self.loaded.send_replace(true);
+    }
+
+    /// Waits until the objects of the start were all worked off.
+    pub async fn first_settled(&self) {
+        let mut loaded = self.loaded.subscribe();
+        // The sender lives as long as `self`.
+        let _ = loaded.wait_for(|loaded| *loaded).await;
+        while !self.is_settled() {
+            self.worked.notified().await;
+        }
+    }
+
+    /// Where an object stands, when it comes from a file.
+    pub fn place(&self, object: &ObjectKey) -> Option<crate::model::Place> {
+        crate::store::View::place(&*self.store.read(), object)
     }
 
     /// Whether everything that arrived was worked off.
@@ -304,7 +330,6 @@ impl Engine {
         }
         let queue_ms = milliseconds(stamps.dequeued.saturating_duration_since(stamps.event));
         let translate_ms = milliseconds(stamps.translated.saturating_duration_since(stamps.dequeued));
-        let event = stamps.event;
         let now = self.parts.clock.now();
         let Some(published) = self.parts.registry.fleet(fleet).publish(&outcome.edit, stamps, now) else { return };
         let mut upserts = BTreeMap::new();
@@ -324,7 +349,6 @@ impl Engine {
             proxies: 0,
             slowest: None,
             rejected: None,
-            event: Some(event),
         });
     }
 

@@ -3,7 +3,7 @@
 use crate::model::FleetKey;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How many rollouts are kept.
 const KEPT: usize = 256;
@@ -36,8 +36,6 @@ pub struct Rollout {
     pub slowest: Option<String>,
     /// What a proxy said when it refused it.
     pub rejected: Option<String>,
-    #[serde(skip)]
-    pub(super) event: Option<Instant>,
 }
 
 /// A bounded list of rollouts, newest last.

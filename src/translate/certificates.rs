@@ -9,20 +9,25 @@ use std::fmt;
 
 /// Why a Secret is no certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateProblem(pub String);
+pub struct CertificateProblem {
+    /// There is no such Secret at all.
+    pub missing: bool,
+    /// What is wrong.
+    pub message: String,
+}
 
 impl fmt::Display for CertificateProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
 /// The certificate of a Secret of type `kubernetes.io/tls`.
 pub fn certificate(view: &dyn View, key: &SecretKey) -> Result<TlsCertificate, CertificateProblem> {
-    let problem = |what: String| CertificateProblem(format!("Secret {key} {what}"));
+    let problem = |what: String| CertificateProblem { missing: false, message: format!("Secret {key} {what}") };
     let secret = view
         .secret(&NamespacedName::new(&*key.namespace, &*key.name))
-        .ok_or_else(|| problem("does not exist".to_owned()))?;
+        .ok_or_else(|| CertificateProblem { missing: true, ..problem("does not exist".to_owned()) })?;
     let field = |name: &str| -> Result<Vec<u8>, CertificateProblem> {
         if let Some(plain) = secret.string_data.get(name) {
             return Ok(plain.clone().into_bytes());

@@ -24,16 +24,18 @@ pub struct GatewayUnit {
     pub secrets: BTreeSet<SecretKey>,
 }
 
-/// Judges a Gateway; `None` when it is not there or not ours.
+/// Judges a Gateway; `None` when it is not there or not ours. `kept` tells whether a good certificate of a Secret is
+/// being served, which then outlives an edit that breaks the Secret.
 pub fn gateway(
     view: &dyn View,
     controllers: &dyn Fn(&str) -> Option<String>,
+    kept: &dyn Fn(&SecretKey) -> bool,
     name: &NamespacedName,
 ) -> Option<GatewayUnit> {
     let spec = view.gateway(name)?;
     let class = view.gateway_class(&spec.spec.gateway_class_name)?;
     let class_name = controllers(&class.spec.controller_name)?;
-    let judged = listeners::judge(view, spec);
+    let judged = listeners::judge(view, kept, spec);
     let key = listeners::key(spec);
     let mut report = GatewayReport::default();
     for listener in &judged {

@@ -8,6 +8,9 @@ use crate::model::{AllowedNamespaces, Condition, Finding, Kind, ListenerReport, 
 use crate::store::View;
 use std::collections::BTreeMap;
 
+/// Whether a good certificate of a Secret is already served.
+pub(super) type Kept<'a> = dyn Fn(&SecretKey) -> bool + 'a;
+
 pub(super) const GROUP: &str = "gateway.networking.k8s.io";
 
 /// A listener with everything that was found out about it.
@@ -25,7 +28,7 @@ pub(super) struct Judged {
     /// Why it is in conflict: (reason, message).
     conflict: Option<(&'static str, String)>,
     /// Why a reference of it does not hold: (reason, message, fix).
-    unresolved: Option<(&'static str, String, String)>,
+    unresolved: Option<Unresolved>,
 }
 
 impl Judged {
@@ -86,8 +89,8 @@ impl Judged {
 }
 
 /// Judges all listeners of a Gateway, in their order.
-pub(super) fn judge(view: &dyn View, gateway: &Gateway) -> Vec<Judged> {
-    let mut all: Vec<Judged> = gateway.spec.listeners.iter().map(|spec| judge_one(view, gateway, spec)).collect();
+pub(super) fn judge(view: &dyn View, kept: &Kept<'_>, gateway: &Gateway) -> Vec<Judged> {
+    let mut all: Vec<Judged> = gateway.spec.listeners.iter().map(|spec| judge_one(view, kept, gateway, spec)).collect();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     all.iter().for_each(|judged| *names.entry(judged.name.clone()).or_default() += 1);
     for judged in all.iter_mut().filter(|judged| names[&judged.name] > 1) {
@@ -97,7 +100,7 @@ pub(super) fn judge(view: &dyn View, gateway: &Gateway) -> Vec<Judged> {
     all
 }
 
-fn judge_one(view: &dyn View, gateway: &Gateway, spec: &Spec) -> Judged {
+fn judge_one(view: &dyn View, kept: &Kept<'_>, gateway: &Gateway, spec: &Spec) -> Judged {
     let mut judged = Judged {
         name: spec.name.clone(),
         port: spec.port,
@@ -125,7 +128,7 @@ fn judge_one(view: &dyn View, gateway: &Gateway, spec: &Spec) -> Judged {
     if spec.port == 0 {
         judged.refused = Some(("PortUnavailable", "port 0 cannot be served".to_owned()));
     }
-    tls(view, gateway, spec, &mut judged);
+    tls(view, kept, gateway, spec, &mut judged);
     kinds(spec, &mut judged);
     judged
 }
@@ -151,7 +154,7 @@ fn kinds(spec: &Spec, judged: &mut Judged) {
     judged.kinds.dedup();
 }
 
-fn tls(view: &dyn View, gateway: &Gateway, spec: &Spec, judged: &mut Judged) {
+fn tls(view: &dyn View, kept: &Kept<'_>, gateway: &Gateway, spec: &Spec, judged: &mut Judged) {
     if spec.protocol != "HTTPS" {
         return;
     }
@@ -178,18 +181,28 @@ fn tls(view: &dyn View, gateway: &Gateway, spec: &Spec, judged: &mut Judged) {
     }
     for reference in &tls.certificate_refs {
         match certificate_ref(view, gateway, reference) {
-            Ok(key) => judged.certificates.push(key),
-            Err(problem) => judged.unresolved = Some(problem),
+            Ok((key, None)) => judged.certificates.push(key),
+            // An edit that breaks a Secret must not take the listener down: Envoy has the certificate from before.
+            Ok((key, Some((reason, message, fix)))) if kept(&key) => {
+                judged.certificates.push(key);
+                let message = format!("{message}; the last good certificate is still served");
+                judged.unresolved = Some((reason, message, fix));
+            }
+            Ok((_, Some(problem))) | Err(problem) => judged.unresolved = Some(problem),
         }
     }
     judged.certificates.dedup();
 }
 
+/// Reason, message, and the change that mends it.
+type Unresolved = (&'static str, String, String);
+
+/// The Secret of a reference, with what is wrong in it when it is there but broken; the error is one of the reference.
 fn certificate_ref(
     view: &dyn View,
     gateway: &Gateway,
     reference: &NamespacedReference,
-) -> Result<SecretKey, (&'static str, String, String)> {
+) -> Result<(SecretKey, Option<Unresolved>), Unresolved> {
     let (group, kind) = (reference.group.as_deref().unwrap_or(""), reference.kind.as_deref().unwrap_or("Secret"));
     if !group.is_empty() || kind != "Secret" {
         let message = format!("certificateRefs names {group:?} {kind}; only a core Secret can hold a certificate");
@@ -205,14 +218,10 @@ fn certificate_ref(
         return Err(("RefNotPermitted", message, fix));
     }
     let key = SecretKey { namespace: namespace.clone(), name: reference.name.clone() };
-    match certificate(view, &key) {
-        Ok(_) => Ok(key),
-        Err(problem) => Err((
-            "InvalidCertificateRef",
-            problem.to_string(),
-            format!("kubectl create -n {} secret tls {} --cert=tls.crt --key=tls.key", key.namespace, key.name),
-        )),
-    }
+    let Err(problem) = certificate(view, &key) else { return Ok((key, None)) };
+    let fix = format!("kubectl create -n {} secret tls {} --cert=tls.crt --key=tls.key", key.namespace, key.name);
+    let unresolved = ("InvalidCertificateRef", problem.to_string(), fix);
+    if problem.missing { Err(unresolved) } else { Ok((key, Some(unresolved))) }
 }
 
 /// Listeners of one port have to be distinct; of those that are not, all lose (Gateway API, "Distinct Listeners").

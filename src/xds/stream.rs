@@ -3,8 +3,9 @@
 //! There is at most one response in flight for each type. What changes meanwhile is not queued: when the type's turn
 //! comes, the difference between what the client has and the newest snapshot is computed, which costs what changed.
 //!
-//! Make before break, for every target: clusters that are new or changed first, with their endpoints; after their ACK
-//! listeners and routes; after the ACK of those the clusters that are gone.
+//! Make before break, for every target: clusters that are new or changed first, then their endpoints, since Envoy keeps
+//! a cluster warming until it has them; after the ACK of both listeners and routes; after the ACK of those the clusters
+//! that are gone.
 
 use super::subscription::Subscription;
 use crate::snapshot::{Edit, Published, Resource, ResourceType, Snapshot};
@@ -95,6 +96,8 @@ struct InFlight {
 pub struct Stream {
     types: [TypeState; 5],
     target: Option<Arc<Published>>,
+    /// Clusters that were sent and whose endpoints are not acknowledged: Envoy does not use them yet.
+    warming: BTreeSet<Arc<str>>,
     synced: u64,
     nonce: u64,
 }
@@ -111,7 +114,7 @@ impl Default for Stream {
             in_flight: None,
             refused: BTreeMap::new(),
         };
-        Self { types: std::array::from_fn(|_| state()), target: None, synced: 0, nonce: 0 }
+        Self { types: std::array::from_fn(|_| state()), target: None, warming: BTreeSet::new(), synced: 0, nonce: 0 }
     }
 }
 
@@ -125,6 +128,9 @@ impl Stream {
                 published.snapshot.get(kind, name).is_some_and(|resource| resource.version() == version)
             });
         }
+        self.warming.retain(|name| {
+            published.snapshot.get(Cluster, name).is_some() && published.snapshot.get(Endpoints, name).is_some()
+        });
         let first = self.target.replace(published).is_none();
         if first {
             ResourceType::ALL.into_iter().for_each(|kind| self.resume(kind));
@@ -161,6 +167,9 @@ impl Stream {
         let Some(message) = &request.error else {
             for resource in &in_flight.resources {
                 state.refused.remove(resource.name());
+                if kind == Endpoints {
+                    self.warming.remove(resource.name());
+                }
             }
             actions.push(Action::Acked(kind));
             return;
@@ -168,6 +177,10 @@ impl Stream {
         let named: Vec<_> = in_flight.resources.iter().filter(|r| message.contains(&**r.name())).collect();
         let culprits = if named.is_empty() { in_flight.resources.iter().collect() } else { named };
         for resource in &culprits {
+            // What was refused will not get warm: nothing else waits for it.
+            if [Cluster, Endpoints].contains(&kind) {
+                self.warming.remove(resource.name());
+            }
             state.refused.insert(Arc::clone(resource.name()), Arc::clone(resource.version()));
         }
         actions.push(Action::Refused(Refusal {
@@ -234,7 +247,7 @@ impl Stream {
         self.clusters(&target, actions);
         self.plain(Endpoints, &target, actions);
         self.plain(Secret, &target, actions);
-        if self.is_made(Cluster, &target) {
+        if self.is_made(Cluster, &target) && self.is_warm() {
             self.listeners(&target, actions);
             self.plain(Route, &target, actions);
         }
@@ -255,6 +268,12 @@ impl Stream {
         state.in_flight.is_none() && !edit.upserts.iter().any(|resource| state.is_due(resource))
     }
 
+    /// No cluster waits for its endpoints. A client without listeners serves nothing that could break: it need not wait,
+    /// which matters to clients that ask for no endpoints at all.
+    fn is_warm(&self) -> bool {
+        self.warming.is_empty() || self.types[Listener as usize].has.len(Listener) == 0
+    }
+
     fn is_clean(&self, kind: ResourceType, target: &Published) -> bool {
         let state = &self.types[kind as usize];
         self.is_made(kind, target) && state.refused.is_empty() && state.owed.is_empty() && state.foreign.is_empty()
@@ -267,7 +286,8 @@ impl Stream {
             clusters.has.diff_of(&target.snapshot, Cluster, &mut edit);
         }
         let any = self.types.iter().any(|state| state.subscription.started);
-        any && edit.removals.is_empty() && ResourceType::ALL.into_iter().all(|kind| self.is_clean(kind, target))
+        let warm = self.warming.is_empty() || !self.started(Endpoints);
+        any && warm && edit.removals.is_empty() && ResourceType::ALL.into_iter().all(|kind| self.is_clean(kind, target))
     }
 
     fn started(&self, kind: ResourceType) -> bool {
@@ -303,6 +323,10 @@ impl Stream {
         }
         state.has = state.has.apply(&edit);
         let sent: Vec<Arc<str>> = edit.upserts.iter().map(|resource| Arc::clone(resource.name())).collect();
+        self.warming.extend(sent.iter().filter(|name| target.snapshot.get(Endpoints, name).is_some()).cloned());
+        removed.iter().for_each(|name| {
+            self.warming.remove(name);
+        });
         self.send(Cluster, target, edit.upserts, removed, actions);
         // A cluster that is sent again warms again and needs its endpoints again, though Envoy does not ask for them.
         let endpoints = &mut self.types[Endpoints as usize];
