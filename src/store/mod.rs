@@ -5,7 +5,15 @@
 mod affected;
 mod object;
 mod objects;
+mod orphans;
+mod references;
+mod shelves;
+mod targets;
 mod view;
+mod wave;
+
+#[cfg(test)]
+mod samples;
 
 pub use affected::{Affected, Unit};
 pub use object::{Change, Object};

@@ -72,6 +72,39 @@ impl Object {
         let namespace = if kind.cluster_scoped() { "" } else { &*meta.namespace };
         ObjectKey::new(kind, namespace, &*meta.name)
     }
+
+    /// Whether nothing that is read differs: not the specification, and of the metadata not what has a meaning for the kind.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.meta(), other.meta());
+        if mine.creation_timestamp != theirs.creation_timestamp {
+            return false;
+        }
+        // Status names the generation, and belongs to the object with that id.
+        if self.kind().has_status() && (mine.generation, &mine.uid) != (theirs.generation, &theirs.uid) {
+            return false;
+        }
+        match (self, other) {
+            (Self::GatewayClass(a), Self::GatewayClass(b)) => a.spec == b.spec,
+            (Self::Gateway(a), Self::Gateway(b)) => a.spec == b.spec,
+            (Self::HTTPRoute(a), Self::HTTPRoute(b)) => a.spec == b.spec,
+            (Self::GRPCRoute(a), Self::GRPCRoute(b)) => a.spec == b.spec,
+            (Self::ReferenceGrant(a), Self::ReferenceGrant(b)) => a.spec == b.spec,
+            (Self::Service(a), Self::Service(b)) => a.spec == b.spec,
+            (Self::EndpointSlice(a), Self::EndpointSlice(b)) => {
+                (&a.address_type, &a.endpoints, &a.ports) == (&b.address_type, &b.endpoints, &b.ports)
+                    && a.metadata.labels == b.metadata.labels
+            }
+            (Self::Secret(a), Self::Secret(b)) => {
+                (&a.data, &a.string_data, &a.kind) == (&b.data, &b.string_data, &b.kind)
+            }
+            (Self::ConfigMap(a), Self::ConfigMap(b)) => (&a.data, &a.binary_data) == (&b.data, &b.binary_data),
+            (Self::Namespace(_), Self::Namespace(_)) => mine.labels == theirs.labels,
+            (Self::EnvoyProxy(a), Self::EnvoyProxy(b)) => a.spec == b.spec,
+            (Self::SecurityPolicy(a), Self::SecurityPolicy(b)) => a.spec == b.spec,
+            (Self::EnvoyPatchPolicy(a), Self::EnvoyPatchPolicy(b)) => a.spec == b.spec,
+            _ => false,
+        }
+    }
 }
 
 /// One object that is new, different or gone.

@@ -1,86 +1,213 @@
-//! All objects.
+//! All objects, and what they answer.
 
-use super::{Affected, Change, Object, View};
+use super::orphans::Orphans;
+use super::references::References;
+use super::shelves::{Entry, Shelves};
+use super::wave::Wave;
+use super::{Affected, Change, Object, View, targets};
+use crate::api::ObjectMeta;
 use crate::api::core::{ConfigMap, EndpointSlice, Secret, Service};
 use crate::api::gateway_api::{Gateway, GatewayClass, GrpcRoute, HttpRoute, ReferenceGrant};
 use crate::api::v1alpha1::{EnvoyPatchPolicy, EnvoyProxy, SecurityPolicy};
 use crate::model::{Kind, NamespacedName, ObjectKey, Place};
 use std::collections::BTreeMap;
 
+/// The label that every namespace has (Kubernetes sets it; a namespace without an object is taken to have it).
+const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+
 /// All objects that are known, with the index of who refers to whom.
 #[derive(Debug, Default)]
-pub struct Store {}
+pub struct Store {
+    shelves: Shelves,
+    references: References,
+    orphans: Orphans,
+}
 
 impl Store {
-    /// Takes in changes and says what they affect.
-    pub fn apply(&mut self, _changes: Vec<Change>) -> Affected {
-        Affected::default()
+    /// Takes in changes, in their order, and says what they affect. The cost follows what refers to the objects, and what
+    /// they refer to. An object that says what it said before affects nothing; its place is noted.
+    pub fn apply(&mut self, changes: Vec<Change>) -> Affected {
+        let mut affected = Affected::default();
+        // Who hears of an object's presence is known when all of the changes are in: most targets come with their policies.
+        let mut presence = Vec::new();
+        for change in changes {
+            let key = change.object.as_ref().map_or(change.key, Object::key);
+            let before = self.shelves.entry(&key).map(|entry| entry.object.clone());
+            let after = change.object;
+            if let Some(object) = &after {
+                let entry = Entry { key: key.clone(), object: object.clone(), place: change.place };
+                if before.as_ref().is_some_and(|before| before.says_the_same(object)) {
+                    self.shelves.put(entry);
+                    continue;
+                }
+                self.wave(&mut affected).by_own_references(&key);
+                self.shelves.put(entry);
+                self.references.replace(&key, targets::of(object));
+            } else if before.is_some() {
+                self.wave(&mut affected).by_own_references(&key);
+                self.shelves.remove(&key);
+                self.references.replace(&key, Default::default());
+                affected.deleted.insert(key.clone());
+            } else {
+                continue;
+            }
+            let came_or_went = before.is_some() != after.is_some();
+            self.judge_policies(&key, after.as_ref(), came_or_went);
+            let mut wave = self.wave(&mut affected);
+            wave.by_own_references(&key);
+            wave.by_others(&key, before.as_ref(), after.as_ref());
+            if came_or_went {
+                presence.push(key);
+            }
+        }
+        for key in &presence {
+            self.wave(&mut affected).presence(key);
+        }
+        // What went and came again is not gone, and what is gone is not judged.
+        affected.deleted.retain(|key| !self.shelves.has(key));
+        affected.policies.retain(|key| self.shelves.has(key));
+        affected
+    }
+
+    fn wave<'a>(&'a self, affected: &'a mut Affected) -> Wave<'a> {
+        Wave { shelves: &self.shelves, references: &self.references, orphans: &self.orphans, affected }
+    }
+
+    /// Keeps the list of policies with missing targets right.
+    fn judge_policies(&mut self, key: &ObjectKey, after: Option<&Object>, came_or_went: bool) {
+        if matches!(key.kind, Kind::SecurityPolicy | Kind::EnvoyPatchPolicy) {
+            self.orphans.judge(&self.shelves, key, after);
+        }
+        if came_or_went {
+            for policy in self.references.policies_on(key) {
+                let object = self.shelves.entry(policy).map(|entry| &entry.object);
+                self.orphans.judge(&self.shelves, policy, object);
+            }
+        }
     }
 
     /// One object.
-    pub fn get(&self, _key: &ObjectKey) -> Option<&Object> {
-        None
+    pub fn get(&self, key: &ObjectKey) -> Option<&Object> {
+        self.shelves.entry(key).map(|entry| &entry.object)
     }
 
     /// All objects, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Object)> {
-        std::iter::empty()
+        self.shelves.iter().map(|entry| (&entry.key, &entry.object))
+    }
+
+    fn named(&self, kind: Kind, name: &NamespacedName) -> Option<&Object> {
+        self.shelves.get(kind, &name.namespace, &name.name).map(|entry| &entry.object)
+    }
+
+    /// Those of one kind that refer to an object, in the order of a view.
+    fn referrers(&self, target: &ObjectKey, kind: Kind) -> Vec<&Object> {
+        let entries = self.references.referrers(target, kind).filter_map(|key| self.shelves.entry(key));
+        in_order(entries.collect()).into_iter().map(|entry| &entry.object).collect()
     }
 }
 
+/// By creation time, then namespace, then name. Sorting is stable, so of one name those of the first kind come first.
+fn in_order(mut entries: Vec<&Entry>) -> Vec<&Entry> {
+    fn rank(meta: &ObjectMeta) -> (&Option<String>, &str, &str) {
+        (&meta.creation_timestamp, &meta.namespace, &meta.name)
+    }
+    entries.sort_by(|a, b| rank(a.object.meta()).cmp(&rank(b.object.meta())));
+    entries
+}
+
+/// The content of an object of a known kind.
+macro_rules! content {
+    ($object:expr, $kind:ident) => {
+        match $object? {
+            Object::$kind(content) => Some(content),
+            _ => None,
+        }
+    };
+}
+
 impl View for Store {
-    fn gateway_class(&self, _name: &str) -> Option<&GatewayClass> {
-        None
+    fn gateway_class(&self, name: &str) -> Option<&GatewayClass> {
+        content!(self.shelves.get(Kind::GatewayClass, "", name).map(|entry| &entry.object), GatewayClass)
     }
-    fn gateway(&self, _name: &NamespacedName) -> Option<&Gateway> {
-        None
+
+    fn gateway(&self, name: &NamespacedName) -> Option<&Gateway> {
+        content!(self.named(Kind::Gateway, name), Gateway)
     }
-    fn http_route(&self, _name: &NamespacedName) -> Option<&HttpRoute> {
-        None
+
+    fn http_route(&self, name: &NamespacedName) -> Option<&HttpRoute> {
+        content!(self.named(Kind::HTTPRoute, name), HTTPRoute)
     }
-    fn grpc_route(&self, _name: &NamespacedName) -> Option<&GrpcRoute> {
-        None
+
+    fn grpc_route(&self, name: &NamespacedName) -> Option<&GrpcRoute> {
+        content!(self.named(Kind::GRPCRoute, name), GRPCRoute)
     }
-    fn service(&self, _name: &NamespacedName) -> Option<&Service> {
-        None
+
+    fn service(&self, name: &NamespacedName) -> Option<&Service> {
+        content!(self.named(Kind::Service, name), Service)
     }
-    fn secret(&self, _name: &NamespacedName) -> Option<&Secret> {
-        None
+
+    fn secret(&self, name: &NamespacedName) -> Option<&Secret> {
+        content!(self.named(Kind::Secret, name), Secret)
     }
-    fn config_map(&self, _name: &NamespacedName) -> Option<&ConfigMap> {
-        None
+
+    fn config_map(&self, name: &NamespacedName) -> Option<&ConfigMap> {
+        content!(self.named(Kind::ConfigMap, name), ConfigMap)
     }
-    fn envoy_proxy(&self, _name: &NamespacedName) -> Option<&EnvoyProxy> {
-        None
+
+    fn envoy_proxy(&self, name: &NamespacedName) -> Option<&EnvoyProxy> {
+        content!(self.named(Kind::EnvoyProxy, name), EnvoyProxy)
     }
-    fn security_policy(&self, _name: &NamespacedName) -> Option<&SecurityPolicy> {
-        None
+
+    fn security_policy(&self, name: &NamespacedName) -> Option<&SecurityPolicy> {
+        content!(self.named(Kind::SecurityPolicy, name), SecurityPolicy)
     }
-    fn envoy_patch_policy(&self, _name: &NamespacedName) -> Option<&EnvoyPatchPolicy> {
-        None
+
+    fn envoy_patch_policy(&self, name: &NamespacedName) -> Option<&EnvoyPatchPolicy> {
+        content!(self.named(Kind::EnvoyPatchPolicy, name), EnvoyPatchPolicy)
     }
-    fn namespace_labels(&self, _namespace: &str) -> BTreeMap<String, String> {
-        BTreeMap::new()
+
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        let object = self.shelves.get(Kind::Namespace, "", namespace).map(|entry| &entry.object);
+        let mut labels = object.map(|object| object.meta().labels.clone()).unwrap_or_default();
+        labels.insert(NAMESPACE_NAME.to_owned(), namespace.to_owned());
+        labels
     }
-    fn endpoint_slices(&self, _service: &NamespacedName) -> Vec<&EndpointSlice> {
-        Vec::new()
+
+    fn endpoint_slices(&self, service: &NamespacedName) -> Vec<&EndpointSlice> {
+        let key = ObjectKey::new(Kind::Service, &*service.namespace, &*service.name);
+        let slices = self.referrers(&key, Kind::EndpointSlice).into_iter();
+        slices.filter_map(|object| content!(Some(object), EndpointSlice).map(AsRef::as_ref)).collect()
     }
-    fn grants(&self, _namespace: &str) -> Vec<&ReferenceGrant> {
-        Vec::new()
+
+    fn grants(&self, namespace: &str) -> Vec<&ReferenceGrant> {
+        let grants = in_order(self.shelves.in_namespace(Kind::ReferenceGrant, namespace).collect()).into_iter();
+        grants.filter_map(|entry| content!(Some(&entry.object), ReferenceGrant).map(AsRef::as_ref)).collect()
     }
-    fn routes_of(&self, _gateway: &NamespacedName) -> Vec<ObjectKey> {
-        Vec::new()
+
+    fn routes_of(&self, gateway: &NamespacedName) -> Vec<ObjectKey> {
+        let key = ObjectKey::new(Kind::Gateway, &*gateway.namespace, &*gateway.name);
+        let kinds = [Kind::HTTPRoute, Kind::GRPCRoute].into_iter();
+        let routes = kinds.flat_map(|kind| self.references.referrers(&key, kind));
+        let entries = routes.filter_map(|route| self.shelves.entry(route)).collect();
+        in_order(entries).into_iter().map(|entry| entry.key.clone()).collect()
     }
-    fn security_policies_of(&self, _target: &ObjectKey) -> Vec<&SecurityPolicy> {
-        Vec::new()
+
+    fn security_policies_of(&self, target: &ObjectKey) -> Vec<&SecurityPolicy> {
+        let policies = self.referrers(target, Kind::SecurityPolicy).into_iter();
+        policies.filter_map(|object| content!(Some(object), SecurityPolicy).map(AsRef::as_ref)).collect()
     }
-    fn patch_policies_of(&self, _target: &ObjectKey) -> Vec<&EnvoyPatchPolicy> {
-        Vec::new()
+
+    fn patch_policies_of(&self, target: &ObjectKey) -> Vec<&EnvoyPatchPolicy> {
+        let policies = self.referrers(target, Kind::EnvoyPatchPolicy).into_iter();
+        policies.filter_map(|object| content!(Some(object), EnvoyPatchPolicy).map(AsRef::as_ref)).collect()
     }
-    fn names(&self, _kind: Kind) -> Vec<NamespacedName> {
-        Vec::new()
+
+    fn names(&self, kind: Kind) -> Vec<NamespacedName> {
+        in_order(self.shelves.of_kind(kind).collect()).into_iter().map(|entry| entry.key.named()).collect()
     }
-    fn place(&self, _object: &ObjectKey) -> Option<Place> {
-        None
+
+    fn place(&self, object: &ObjectKey) -> Option<Place> {
+        self.shelves.entry(object)?.place.clone()
     }
 }
