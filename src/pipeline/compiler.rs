@@ -163,7 +163,6 @@ impl Compiler {
         let Some(unit) = translate::gateway(view, controllers, &kept, &self.name) else {
             run.gone = self.drop_fleet(binder);
             self.unit = None;
-            run.not_ours = true;
             return;
         };
         run.report = true;
@@ -347,7 +346,8 @@ impl Compiler {
 
     /// The Gateway is not ours, or was never accepted: routes to it get no word from us, or the Gateway's own.
     fn without_fleet(&self, run: Run) -> Outcome {
-        let gateway = (run.report && !run.not_ours).then(|| self.status());
+        // Also when only one of its routes changed: nothing said means that there is nothing to say any more.
+        let gateway = self.unit.is_some().then(|| self.status());
         Outcome { gone: run.gone, gateway, ..Outcome::default() }
     }
 
@@ -390,7 +390,6 @@ pub(super) fn set(conditions: &mut Vec<Condition>, condition: Condition) {
 struct Run {
     edit: Edit,
     gone: Option<FleetKey>,
-    not_ours: bool,
     /// The Gateway's own status has to be written.
     report: bool,
     listeners: bool,

@@ -180,7 +180,18 @@ impl Engine {
 
     /// All objects that carry status, with it filled in, as a Kubernetes list.
     pub fn status(&self) -> serde_json::Value {
-        self.book.lock().list(&self.store.read())
+        // The store first, as everywhere: the other way round could wait for a worker that waits for the book.
+        let store = self.store.read();
+        self.book.lock().list(&store)
+    }
+
+    /// The objects whose status changed since this was last asked: manifests with status; `None` for objects that are gone
+    /// or have no status any more.
+    pub fn take_changed_status(&self) -> Vec<(ObjectKey, Option<serde_json::Value>)> {
+        let store = self.store.read();
+        let mut book = self.book.lock();
+        let changed = book.take_changed();
+        changed.into_iter().map(|key| (key.clone(), book.status_of(&store, &key))).collect()
     }
 
     /// Every open finding.
@@ -366,8 +377,11 @@ impl Engine {
     fn report(&self, store: &Store, gateway: &NamespacedName, outcome: Outcome) {
         {
             let mut book = self.book.lock();
-            if outcome.fleet.is_none() {
-                book.forget_gateway(gateway);
+            match (&outcome.fleet, &outcome.gateway) {
+                (None, None) => book.forget_gateway(gateway),
+                // Never accepted: it speaks of itself, not of routes.
+                (None, Some(_)) => book.forget_routes(gateway),
+                _ => {}
             }
             for (route, report) in outcome.routes {
                 match report {

@@ -2,6 +2,13 @@
 //! Out: one status an object, written where the user reads it.
 //! Never: entries of other controllers.
 
+mod conditions;
+mod ancestors;
+mod own;
+mod routes;
+mod findings;
 mod book;
+mod files;
 
 pub use book::{GatewayState, StatusBook};
+pub use files::StatusFiles;

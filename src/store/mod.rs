@@ -3,6 +3,7 @@
 //! Never: translation.
 
 mod affected;
+mod manifest;
 mod object;
 mod objects;
 mod orphans;

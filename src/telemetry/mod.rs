@@ -1,3 +1,5 @@
 //! In: measurements of all rooms.
 //! Out: the metric registry and logging set-up.
 //! Never: a dependency on another room.
+
+pub mod exposition;
