@@ -3,5 +3,7 @@
 //! Never: entries of other controllers.
 
 mod book;
+mod settings;
 
 pub use book::{GatewayState, StatusBook};
+pub use settings::StatusSettings;
