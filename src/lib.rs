@@ -25,4 +25,5 @@ pub mod telemetry;
 pub mod settings;
 pub mod admin;
 pub mod simulator;
+pub mod app;
 pub mod cli;

@@ -253,7 +253,7 @@ fn rooms_import_only_what_the_table_allows() {
         let Some(room) = module.path.first().map(String::as_str) else { continue };
         for path in paths(module).found.iter().filter(|path| path.len() > 1 && path[0] == "crate") {
             let target = path[1].as_str();
-            let below = !TOP.contains(&target) && target != "settings" && target != "admin" && target != "simulator";
+            let below = !TOP.contains(&target) && target != "settings" && target != "simulator";
             let allowed = target == room
                 || !rooms.contains(target)
                 || TOP.contains(&room) && target != "cli"

@@ -32,6 +32,19 @@ pub struct Handles {
     pub dump: Dump,
 }
 
+impl Handles {
+    /// What `argosy proxies -o json` prints: processes and streams of one Envoy as one row.
+    pub fn proxies(&self) -> Value {
+        let streams = self.progress.proxies().into_iter().map(Into::into).collect();
+        json!(merge((self.processes)(), streams))
+    }
+
+    /// Every open finding.
+    pub fn findings(&self) -> Value {
+        Value::Array(self.engine.findings().iter().map(finding).collect())
+    }
+}
+
 const INDEX: &str = "\
 Argosy admin API
 
@@ -60,16 +73,11 @@ async fn status(State(handles): State<Handles>) -> Response {
 }
 
 async fn proxies(State(handles): State<Handles>) -> Response {
-    let rows = move || {
-        let streams = handles.progress.proxies().into_iter().map(Into::into).collect();
-        Some(merge((handles.processes)(), streams))
-    };
-    json_of(rows, "").await
+    json_of(move || Some(handles.proxies()), "").await
 }
 
 async fn findings(State(handles): State<Handles>) -> Response {
-    let rows = move || Some(handles.engine.findings().iter().map(finding).collect::<Vec<Value>>());
-    json_of(rows, "").await
+    json_of(move || Some(handles.findings()), "").await
 }
 
 async fn rollouts(State(handles): State<Handles>) -> Response {

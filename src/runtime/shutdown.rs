@@ -1,6 +1,29 @@
 //! Signals: the first one drains, the second one ends at once.
 
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// `shutdown:` in the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ShutdownSettings {
+    /// How long draining may take before the process ends anyway, in seconds.
+    pub deadline_seconds: u64,
+}
+
+impl Default for ShutdownSettings {
+    fn default() -> Self {
+        Self { deadline_seconds: 20 }
+    }
+}
+
+impl ShutdownSettings {
+    /// How long draining may take.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(self.deadline_seconds)
+    }
+}
 
 /// Waits for the signals that end a process.
 #[derive(Debug)]

@@ -9,6 +9,8 @@ mod routes;
 mod findings;
 mod book;
 mod files;
+mod settings;
 
 pub use book::{GatewayState, StatusBook};
 pub use files::StatusFiles;
+pub use settings::StatusSettings;

@@ -3,3 +3,9 @@
 //! Never: a dependency on another room.
 
 pub mod exposition;
+pub mod logs;
+pub mod metrics;
+mod process;
+mod settings;
+
+pub use settings::{LogFormat, LogSettings};
