@@ -2,9 +2,17 @@
 //! Out: running processes, text and JSON on standard output.
 //! Never: logic that another room could own.
 
+mod ask;
+mod cert;
+mod check;
+mod command;
+mod config;
 pub mod demo;
+mod demo_plane;
+mod output;
+mod proxies;
+mod serve;
+mod status;
+mod translate;
 
-/// Runs the command line.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+pub use command::main;
