@@ -8,5 +8,6 @@ mod identity;
 mod issue;
 
 pub use authority::{Authority, Error};
+pub use files::{private_dir, write_private};
 pub use identity::IdentityError;
 pub use issue::Issued;
