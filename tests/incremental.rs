@@ -77,16 +77,21 @@ fn difference(left: &Value, right: &Value, at: &str) -> Option<String> {
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             let name = |item: &Value| format!("{} {}", item["kind"], item["metadata"]["name"]);
-            a.iter().zip(b).enumerate().find_map(|(index, (left, right))| {
-                difference(left, right, &format!("{at}[{index} {}]", name(left)))
-            })
+            a.iter()
+                .zip(b)
+                .enumerate()
+                .find_map(|(index, (left, right))| difference(left, right, &format!("{at}[{index} {}]", name(left))))
         }
         _ if left == right => None,
         _ => Some(format!("{at}:\n  by edits     {left}\n  from scratch {right}")),
     }
 }
 
-fn compare(by_edits: &(BTreeMap<String, Vec<String>>, Value), scratch: &(BTreeMap<String, Vec<String>>, Value), history: &[String]) {
+fn compare(
+    by_edits: &(BTreeMap<String, Vec<String>>, Value),
+    scratch: &(BTreeMap<String, Vec<String>>, Value),
+    history: &[String],
+) {
     let tail = || history.iter().rev().take(6).rev().cloned().collect::<Vec<_>>().join("\n  ");
     if by_edits.0 != scratch.0 {
         let fleets = |said: &BTreeMap<String, Vec<String>>| serde_json::to_value(said).unwrap();
@@ -105,7 +110,10 @@ fn steps(count: usize) -> impl Strategy<Value = Vec<(usize, Option<usize>)>> {
 
 fn runner(cases: u32) -> TestRunner {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    TestRunner::new_with_rng(Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() }, rng)
+    TestRunner::new_with_rng(
+        Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() },
+        rng,
+    )
 }
 
 #[test]

@@ -60,14 +60,15 @@ impl Offline {
 
     /// Whether a finding means that an object, or a part of one, has no effect.
     pub fn drops(finding: &Finding) -> bool {
-        finding.severity == Severity::Error || finding.code == UNUSED || finding.code == crate::provider::KIND_IGNORED
+        finding.severity == Severity::Error || finding.code == UNUSED || finding.code == crate::provider::file::codes::IGNORED
     }
 }
 
 /// Objects that carry status and got none: no class of ours leads to them.
 fn unused(list: &Value, engine: &Engine) -> Vec<Finding> {
     let items = list.get("items").and_then(Value::as_array).into_iter().flatten();
-    let without = items.filter(|item| item.get("status").is_none_or(|status| status.as_object().is_none_or(|s| s.is_empty())));
+    let without =
+        items.filter(|item| item.get("status").is_none_or(|status| status.as_object().is_none_or(|s| s.is_empty())));
     without.filter_map(|item| unused_one(item, engine)).collect()
 }
 

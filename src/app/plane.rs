@@ -59,7 +59,7 @@ pub struct Addresses {
 /// A running control plane.
 pub struct Plane {
     addresses: Addresses,
-    admin: admin::State,
+    handles: admin::Handles,
     tasks: Tasks,
     deadline: Duration,
     _run_file: RunFile,
@@ -72,8 +72,8 @@ impl Plane {
     }
 
     /// What the admin API shows.
-    pub fn state(&self) -> &admin::State {
-        &self.admin
+    pub fn handles(&self) -> &admin::Handles {
+        &self.handles
     }
 
     /// Waits for a part that dies; for ever when none does.
@@ -104,10 +104,10 @@ pub async fn start(settings: Settings) -> Result<Plane, StartError> {
     .await
     .map_err(cause(format!("xds.address {} cannot be bound", base.settings.xds.address)))?;
     let addresses = listeners.addresses(server.address().map_err(cause("xds.address"))?)?;
-    let state = base.admin_state(&engine, progress, host.clone());
+    let handles = base.handles(&engine, progress, host.clone());
 
     let translated = CancellationToken::new();
-    base.serve_admin(listeners, &state);
+    base.serve_admin(listeners, &handles);
     base.tasks.spawn("xds server", server.serve());
     base.renew_server_certificate();
     base.work(&engine, translated.clone());
@@ -127,7 +127,7 @@ pub async fn start(settings: Settings) -> Result<Plane, StartError> {
     tracing::info!(xds = %addresses.xds, admin = %addresses.admin, metrics = %addresses.metrics, health = %addresses.health,
         "argosy is up");
     let deadline = base.settings.shutdown.deadline();
-    Ok(Plane { addresses, admin: state, tasks: base.tasks, deadline, _run_file: run_file })
+    Ok(Plane { addresses, handles, tasks: base.tasks, deadline, _run_file: run_file })
 }
 
 /// What the parts have in common.
@@ -137,7 +137,7 @@ struct Base {
     clock: Clock,
     tasks: Tasks,
     ready: Ready,
-    metrics: Arc<telemetry::Metrics>,
+    metrics: Arc<telemetry::metrics::Registry>,
     pipeline_metrics: pipeline::Metrics,
     xds_metrics: xds::Metrics,
     registry: Arc<Registry>,
@@ -157,15 +157,15 @@ impl Base {
         let authority =
             Authority::open(state_dir, &settings.xds.trust_domain, life, &[settings.xds.address.ip()], Clock::real())
                 .map_err(cause("certificates"))?;
-        let mut registry = telemetry::Registry::new();
+        let mut metrics = telemetry::metrics::Registry::new();
         Ok(Self {
             classes: Arc::new(classes),
             clock: Clock::real(),
             tasks: Tasks::default(),
             ready: Ready::default(),
-            pipeline_metrics: pipeline::Metrics::register(registry.inner()),
-            xds_metrics: xds::Metrics::register(registry.inner()),
-            metrics: Arc::new(registry.finish()),
+            pipeline_metrics: pipeline::Metrics::register(metrics.rooms()),
+            xds_metrics: xds::Metrics::register(metrics.rooms()),
+            metrics: Arc::new(metrics),
             registry: Arc::new(Registry::default()),
             authority,
             settings,
@@ -209,9 +209,9 @@ impl Base {
     }
 
     /// Takes the pipeline, the streams and the host, gives what the admin API reads.
-    fn admin_state(&self, engine: &Arc<Engine>, progress: Arc<Progress>, host: Option<Arc<Host>>) -> admin::State {
+    fn handles(&self, engine: &Arc<Engine>, progress: Arc<Progress>, host: Option<Arc<Host>>) -> admin::Handles {
         let registry = Arc::clone(&self.registry);
-        admin::State {
+        admin::Handles {
             engine: Arc::clone(engine),
             progress,
             processes: Arc::new(move || host.as_deref().map(rows).unwrap_or_default()),
@@ -219,17 +219,22 @@ impl Base {
                 let published = registry.get(fleet)?.current()?;
                 Some(super::offline::resources(&published.snapshot).to_json(false))
             }),
-            metrics: Arc::clone(&self.metrics),
-            ready: self.ready.clone(),
         }
     }
 
     /// Takes bound listeners, serves health, metrics and the admin API.
-    fn serve_admin(&self, listeners: Listeners, state: &admin::State) {
-        let shutdown = self.tasks.shutdown_token();
-        self.tasks.spawn("admin", admin::serve(listeners.admin, admin::api(state.clone()), shutdown.clone()));
-        self.tasks.spawn("metrics", admin::serve(listeners.metrics, admin::metrics(state.clone()), shutdown.clone()));
-        self.tasks.spawn("health", admin::serve(listeners.health, admin::health(state.clone()), shutdown));
+    fn serve_admin(&self, listeners: Listeners, handles: &admin::Handles) {
+        let shutdown = || self.tasks.shutdown_token();
+        let (metrics, progress, engine) =
+            (Arc::clone(&self.metrics), Arc::clone(&handles.progress), Arc::clone(&handles.engine));
+        let encode = Arc::new(move || {
+            progress.refresh_gauges();
+            engine.refresh_gauges();
+            metrics.encode()
+        });
+        self.tasks.spawn("admin", admin::serve(listeners.admin, admin::api(handles.clone()), shutdown()));
+        self.tasks.spawn("metrics", admin::serve(listeners.metrics, admin::metrics(encode), shutdown()));
+        self.tasks.spawn("health", admin::serve(listeners.health, admin::health(self.ready.clone()), shutdown()));
     }
 
     /// Renews the xDS server's certificate; those of fleets are renewed by who runs them.
@@ -293,13 +298,8 @@ impl Base {
                 guard.take();
             }
         };
-        let watch = provider::watch(
-            files,
-            self.settings.files.clone(),
-            self.clock.clone(),
-            self.tasks.shutdown_token(),
-            sink,
-        );
+        let watch =
+            provider::watch(files, self.settings.files.clone(), self.clock.clone(), self.tasks.shutdown_token(), sink);
         self.tasks.spawn("files", watch);
     }
 

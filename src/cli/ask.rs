@@ -36,7 +36,8 @@ impl Admin {
     async fn fetch(&self, path: &str) -> anyhow::Result<Value> {
         let base = self.admin.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        let uri: http::Uri = format!("{base}{path}").parse().with_context(|| format!("--admin {} is no URL", self.admin))?;
+        let uri: http::Uri =
+            format!("{base}{path}").parse().with_context(|| format!("--admin {} is no URL", self.admin))?;
         let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let response = client.get(uri).await.with_context(|| {
             format!("no argosy answers at {base}; start one with `argosy serve`, or name another with --admin URL")

@@ -14,9 +14,7 @@ use std::time::Duration;
 
 /// Writes tls.crt, tls.key and ca.crt of one fleet, for an Envoy that somebody else runs
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  argosy cert --state-dir /var/lib/argosy --gateway default/eg --out ./certs"
-)]
+#[command(after_help = "Example:\n  argosy cert --state-dir /var/lib/argosy --gateway default/eg --out ./certs")]
 pub(super) struct Args {
     /// The state folder of the process that the Envoy connects to
     #[arg(long, value_name = "DIR")]
@@ -40,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<End> {
     let overrides = json!({"stateDir": args.state_dir});
     let settings = settings::load(args.config.as_deref(), std::env::vars(), overrides)?;
     let classes = Classes::new(&settings.classes).map_err(|problem| anyhow::anyhow!("classes: {problem}"))?;
-    let names: Vec<String> = classes.names().map(str::to_owned).collect();
+    let names: Vec<String> = classes.iter().map(|(class, _)| class.to_owned()).collect();
     let class = match (&args.class, &names[..]) {
         (Some(class), _) if names.contains(class) => class.clone(),
         (Some(class), _) => bail!("there is no class {class:?}; there is {}", names.join(", ")),
@@ -50,10 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<End> {
     let (namespace, name) =
         args.gateway.split_once('/').context("--gateway has the form NAMESPACE/NAME, for example default/eg")?;
     if !args.state_dir.join("pki").is_dir() {
-        bail!(
-            "{} holds no CA; it is made by the first `argosy serve --state-dir {0}`",
-            args.state_dir.display()
-        );
+        bail!("{} holds no CA; it is made by the first `argosy serve --state-dir {0}`", args.state_dir.display());
     }
     let life = Duration::from_secs(u64::from(settings.xds.certificate_hours) * 3600);
     let authority = Authority::open(&args.state_dir, &settings.xds.trust_domain, life, &[], Clock::real())?;

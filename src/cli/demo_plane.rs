@@ -54,19 +54,19 @@ impl Plane for Running {
     }
 
     fn status(&self) -> Value {
-        self.0.state().status()
+        self.0.handles().engine.status()
     }
 
     fn proxies(&self) -> Value {
-        self.0.state().proxies()
+        self.0.handles().proxies()
     }
 
     fn findings(&self) -> Value {
-        self.0.state().findings()
+        self.0.handles().findings()
     }
 
     fn last_rollout(&self, gateway: &str) -> Option<Rollout> {
-        let newest = self.0.state().rollouts().into_iter().rev().find(|rollout| rollout.gateway == gateway)?;
+        let newest = self.0.handles().engine.rollouts().into_iter().rev().find(|rollout| rollout.gateway == gateway)?;
         let last_ack = newest.total_ms.map(|ms| Duration::from_secs_f64(ms / 1000.0));
         Some(Rollout { revision: newest.revision, last_ack })
     }

@@ -29,9 +29,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<End> {
 
 fn table(list: &Value) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header([
-        "GATEWAY", "CLASS", "NODE", "PID", "ADDRESS", "PORTS", "STATE", "WANTED", "ACKED", "REFUSED",
-    ]);
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(["GATEWAY", "CLASS", "NODE", "PID", "ADDRESS", "PORTS", "STATE", "WANTED", "ACKED", "REFUSED"]);
     for proxy in list.as_array().into_iter().flatten() {
         let cell = |key: &str| match &proxy[key] {
             Value::Null => "-".to_owned(),

@@ -158,6 +158,19 @@ impl Engine {
         }
     }
 
+    /// The objects whose status differs from what was last taken here, as manifests; `None` for those that are gone.
+    pub fn changed_status(&self) -> Vec<(ObjectKey, Option<serde_json::Value>)> {
+        let store = self.store.read();
+        let mut book = self.book.lock();
+        let changed = book.take_changed();
+        changed.into_iter().map(|key| (key.clone(), book.status_of(&store, &key))).collect()
+    }
+
+    /// Brings gauges that are costly to keep up to date; called before they are read.
+    pub fn refresh_gauges(&self) {
+        self.findings();
+    }
+
     /// Where an object stands, when it comes from a file.
     pub fn place(&self, object: &ObjectKey) -> Option<crate::model::Place> {
         crate::store::View::place(&*self.store.read(), object)

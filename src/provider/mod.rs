@@ -2,6 +2,6 @@
 //! Out: changes of objects, findings about files.
 //! Never: translation.
 
-mod settings;
+pub mod file;
 
-pub use settings::Settings as FileSettings;
+pub use file::{Error, Files, Scan, Settings as FileSettings, watch};

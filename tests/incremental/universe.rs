@@ -102,8 +102,19 @@ fn set_generation(object: &mut Object, generation: i64) {
         std::sync::Arc::make_mut(object).metadata.generation = generation;
     })* } } }
     set!(
-        GatewayClass, Gateway, HTTPRoute, GRPCRoute, ReferenceGrant, Service, EndpointSlice, Secret, ConfigMap, Namespace,
-        EnvoyProxy, SecurityPolicy, EnvoyPatchPolicy
+        GatewayClass,
+        Gateway,
+        HTTPRoute,
+        GRPCRoute,
+        ReferenceGrant,
+        Service,
+        EndpointSlice,
+        Secret,
+        ConfigMap,
+        Namespace,
+        EnvoyProxy,
+        SecurityPolicy,
+        EnvoyPatchPolicy
     );
 }
 
@@ -181,8 +192,10 @@ fn route(i: usize, v: usize) -> Value {
         2 => json!(["*.example.com", "a.example.com"]),
         _ => json!(["b.example.org"]),
     };
-    let backend = |n: usize, weight: u32| json!({"name": format!("service{}", n % SERVICES), "namespace": ns(n % SERVICES),
-        "port": 8080 + (n % 2), "weight": weight});
+    let backend = |n: usize, weight: u32| {
+        json!({"name": format!("service{}", n % SERVICES), "namespace": ns(n % SERVICES),
+        "port": 8080 + (n % 2), "weight": weight})
+    };
     let matches = match (grpc, v % 3) {
         (true, 0) => json!([{"method": {"service": "a.B", "method": "C"}}]),
         (true, _) => json!([{"method": {"service": format!("a.S{v}")}}]),
@@ -194,14 +207,21 @@ fn route(i: usize, v: usize) -> Value {
     let mut rule = json!({"matches": matches, "backendRefs": [backend(i + v, 3), backend(i, 1)]});
     match v {
         1 => rule["name"] = json!("first"),
-        2 => rule["filters"] = json!([{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X", "value": "y"}]}}]),
+        2 => {
+            rule["filters"] = json!([{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X", "value": "y"}]}}])
+        }
         3 => rule["filters"] = json!([{"type": "RequestMirror", "requestMirror": {"backendRef": backend(i + 1, 1)}}]),
         _ => {}
     }
     let rules = json!([rule, {"backendRefs": [backend(v, 1)]}]);
     let kind = if grpc { "GRPCRoute" } else { "HTTPRoute" };
-    gateway_api(kind, &format!("route{i}"), Some(ns(i + v / 5)), json!({"parentRefs": parents, "hostnames": hostnames, "rules": rules}))
-        .into_named(i)
+    gateway_api(
+        kind,
+        &format!("route{i}"),
+        Some(ns(i + v / 5)),
+        json!({"parentRefs": parents, "hostnames": hostnames, "rules": rules}),
+    )
+    .into_named(i)
 }
 
 trait IntoNamed {
@@ -241,7 +261,11 @@ fn slice(i: usize, v: usize) -> Value {
 }
 
 fn grant(i: usize, v: usize) -> Value {
-    let kinds = if v.is_multiple_of(2) { ["HTTPRoute", "GRPCRoute", "Gateway"] } else { ["HTTPRoute", "SecurityPolicy", "Gateway"] };
+    let kinds = if v.is_multiple_of(2) {
+        ["HTTPRoute", "GRPCRoute", "Gateway"]
+    } else {
+        ["HTTPRoute", "SecurityPolicy", "Gateway"]
+    };
     let from: Vec<Value> = kinds
         .iter()
         .map(|kind| {
@@ -275,13 +299,18 @@ fn proxy(v: usize) -> Value {
 fn security(i: usize, v: usize) -> Value {
     let target = match v {
         0 | 1 => json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": format!("route{i}")}),
-        2 => json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": format!("route{i}"), "sectionName": "first"}),
+        2 => {
+            json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": format!("route{i}"), "sectionName": "first"})
+        }
         3 => json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "route3"}),
         _ => json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": format!("gateway{i}")}),
     };
     let mut spec = json!({"targetRefs": [target]});
     match v % 3 {
-        0 => spec["extAuth"] = json!({"http": {"backendRefs": [{"name": "service1", "namespace": "right", "port": 8081}]}}),
+        0 => {
+            spec["extAuth"] =
+                json!({"http": {"backendRefs": [{"name": "service1", "namespace": "right", "port": 8081}]}})
+        }
         1 => {
             spec["jwt"] = json!({"providers": [{"name": "p", "localJWKS": {"type": "ValueRef",
                 "valueRef": {"group": "", "kind": "ConfigMap", "name": "keys"}}}]})
@@ -305,6 +334,10 @@ fn patch(i: usize, v: usize) -> Value {
 }
 
 fn config_map(v: usize) -> Value {
-    let keys = if v == 3 { "no JSON".to_owned() } else { format!("{{\"keys\":[{{\"kty\":\"oct\",\"k\":\"QUFB\",\"kid\":\"{v}\"}}]}}") };
+    let keys = if v == 3 {
+        "no JSON".to_owned()
+    } else {
+        format!("{{\"keys\":[{{\"kty\":\"oct\",\"k\":\"QUFB\",\"kid\":\"{v}\"}}]}}")
+    };
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "keys", "namespace": "left"}, "data": {"jwks": keys}})
 }
