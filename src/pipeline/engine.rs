@@ -198,15 +198,6 @@ impl Engine {
         self.book.lock().list(&store)
     }
 
-    /// The objects whose status changed since this was last asked: manifests with status; `None` for objects that are gone
-    /// or have no status any more.
-    pub fn take_changed_status(&self) -> Vec<(ObjectKey, Option<serde_json::Value>)> {
-        let store = self.store.read();
-        let mut book = self.book.lock();
-        let changed = book.take_changed();
-        changed.into_iter().map(|key| (key.clone(), book.status_of(&store, &key))).collect()
-    }
-
     /// Every open finding.
     pub fn findings(&self) -> Vec<Finding> {
         let store = self.store.read();

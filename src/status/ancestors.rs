@@ -121,6 +121,12 @@ impl Ancestors {
         (!shown.is_empty()).then(|| json!({"ancestors": shown}))
     }
 
+    /// Policies with more entries than are shown, and how many those are.
+    pub(super) fn crowded(&self) -> impl Iterator<Item = (&ObjectKey, usize)> {
+        let counts = self.policies.iter().map(|(policy, entries)| (policy, entries.len()));
+        counts.filter(|(_, count)| *count > MOST)
+    }
+
     /// Conditions that do not hold, with the policy they are about.
     pub(super) fn problems(&self) -> impl Iterator<Item = (&ObjectKey, &Condition)> {
         let entries =
@@ -309,6 +315,7 @@ mod tests {
         assert_eq!(shown.len(), MOST);
         assert_eq!(shown[0]["ancestorRef"]["name"], "g00");
         assert_eq!(shown[15]["ancestorRef"]["name"], "g19");
+        assert_eq!(all.crowded().collect::<Vec<_>>(), [(&policy(), 20)]);
     }
 
     #[test]
@@ -327,5 +334,40 @@ mod tests {
         let mut all = Ancestors::default();
         let changed = all.say(by_route("a", "edge"), vec![report("edge", None, fine())], &|_| None, at(1));
         assert!(changed.is_empty() && all.sources.is_empty());
+    }
+
+    /// What the model test says: by which route, of which Gateways, in which generation, and whether it is fine.
+    type Step = (u8, Vec<(u8, u8, bool)>);
+
+    fn play(steps: &[Step]) -> Ancestors {
+        let mut all = Ancestors::default();
+        for (speaker, said) in steps {
+            let generation = said.first().map_or(1, |(_, generation, _)| i64::from(*generation));
+            let reports = said.iter().map(|(gateway, _, good)| {
+                report(&format!("g{gateway}"), None, if *good { fine() } else { broken("no") })
+            });
+            all.say(by_route(&format!("r{speaker}"), "edge"), reports.collect(), &|_| Some(generation), at(1));
+        }
+        all
+    }
+
+    proptest::proptest! {
+        /// Whatever was said and taken back, what remains is what the last words of all come to.
+        #[test]
+        fn the_way_to_a_status_leaves_no_trace(
+            steps in proptest::collection::vec((0u8..4, proptest::collection::vec((0u8..3, 1u8..3, proptest::bool::ANY), 0..4)), 0..30),
+        ) {
+            let last: BTreeMap<u8, &Step> = steps.iter().map(|step| (step.0, step)).collect();
+            let last: Vec<Step> = last.into_values().cloned().collect();
+            let bare = |all: &Ancestors| {
+                let mut entries = entries(all);
+                // Conditions that changed on the way have other times.
+                entries.iter_mut().for_each(|entry| entry["conditions"][0]["lastTransitionTime"] = Value::Null);
+                entries
+            };
+            let (all, direct) = (play(&steps), play(&last));
+            proptest::prop_assert_eq!(bare(&all), bare(&direct));
+            proptest::prop_assert_eq!(all.sources, direct.sources);
+        }
     }
 }

@@ -258,7 +258,8 @@ impl StatusBook {
         let classes = self.classes.values().flat_map(|status| &status.findings);
         let gateways = self.gateways.values().flat_map(|status| &status.findings);
         let routes = self.routes.values().flat_map(BTreeMap::values).flat_map(|status| &status.findings);
-        findings::collect(classes.chain(gateways).chain(routes), self.policies.problems(), place)
+        let crowded: Vec<Finding> = self.policies.crowded().map(findings::crowded).collect();
+        findings::collect(classes.chain(gateways).chain(routes).chain(&crowded), self.policies.problems(), place)
     }
 }
 

@@ -8,6 +8,8 @@ const TARGET: &str = "ARG0301";
 const POLICY: &str = "ARG0302";
 /// A policy is accepted, and its changes could not be carried out.
 const PROGRAMMED: &str = "ARG0303";
+/// A policy has more ancestors than its status can show.
+const CROWDED: &str = "ARG0304";
 
 /// All findings with their places, each once, sorted. A condition of a policy that does not hold is a finding too, unless
 /// another finding says the same of the same object.
@@ -55,6 +57,20 @@ fn of_policy(policy: &ObjectKey, condition: &Condition) -> Finding {
         place: None,
         message: condition.message.clone(),
         fix: String::new(),
+    }
+}
+
+/// A policy whose status cannot show everything.
+pub(super) fn crowded((policy, count): (&ObjectKey, usize)) -> Finding {
+    Finding {
+        code: CROWDED,
+        severity: Severity::Warning,
+        object: Some(policy.clone()),
+        place: None,
+        message: format!(
+            "the policy applies in {count} places and the API takes 16 entries: those in order are left out first"
+        ),
+        fix: "to see all of them, write one policy for each Gateway".to_owned(),
     }
 }
 
