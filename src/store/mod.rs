@@ -13,6 +13,8 @@ mod view;
 mod wave;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod samples;
 
 pub use affected::{Affected, Unit};

@@ -17,6 +17,7 @@ const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// All objects that are known, with the index of who refers to whom.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub struct Store {
     shelves: Shelves,
     references: References,
@@ -209,5 +210,101 @@ impl View for Store {
 
     fn place(&self, object: &ObjectKey) -> Option<Place> {
         self.shelves.entry(object)?.place.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Unit;
+    use crate::store::samples::{self, gone, lines, put};
+    use serde_json::json;
+
+    #[test]
+    fn an_object_that_says_the_same_affects_nothing_but_its_place() {
+        let mut store = Store::default();
+        store.apply(vec![put(samples::gateway("a", "front", "outer"))]);
+        let key = ObjectKey::new(Kind::Gateway, "a", "front");
+        assert_eq!(store.place(&key), None);
+        let place = Place { file: "front.yaml".to_owned(), line: 7, column: 0 };
+        let moved = Change { place: Some(place.clone()), ..put(samples::gateway("a", "front", "outer")) };
+        assert_eq!(store.apply(vec![moved]), Affected::default());
+        assert_eq!(store.place(&key), Some(place));
+    }
+
+    #[test]
+    fn a_generation_matters_to_those_who_have_a_status() {
+        let mut store = Store::default();
+        let class = |generation: i64| {
+            let body = json!({"metadata": {"generation": generation}, "spec": {"controllerName": "example.com/c"}});
+            samples::object(Kind::GatewayClass, "", "c", body)
+        };
+        let service = |generation: i64| {
+            samples::object(Kind::Service, "a", "s", json!({"metadata": {"generation": generation}, "spec": {}}))
+        };
+        store.apply(vec![put(class(1)), put(service(1))]);
+        assert_eq!(lines(&store.apply(vec![put(class(2)), put(service(2))])), ["class c"]);
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_deleted() {
+        let mut store = Store::default();
+        assert_eq!(store.apply(vec![gone(ObjectKey::new(Kind::Service, "a", "s"))]), Affected::default());
+    }
+
+    #[test]
+    fn what_goes_and_comes_back_at_once_is_not_gone() {
+        let mut store = Store::default();
+        let web = samples::route(Kind::HTTPRoute, "a", "web", &["a/old"], &[]);
+        let new = samples::route(Kind::HTTPRoute, "a", "web", &["a/new"], &[]);
+        store.apply(vec![put(web.clone())]);
+        let affected = store.apply(vec![gone(web.key()), put(new)]);
+        assert_eq!(lines(&affected), ["a/new: HTTPRoute a/web", "a/old: HTTPRoute a/web"]);
+    }
+
+    #[test]
+    fn lists_come_by_age_then_namespace_then_name() {
+        let route = |kind, namespace: &str, name: &str, created: Option<&str>| {
+            let spec = json!({"parentRefs": [{"namespace": "a", "name": "front"}]});
+            let metadata = created.map_or_else(|| json!({}), |created| json!({"creationTimestamp": created}));
+            put(samples::object(kind, namespace, name, json!({"metadata": metadata, "spec": spec})))
+        };
+        let (early, late) = (Some("2024-01-01T00:00:00Z"), Some("2025-01-01T00:00:00Z"));
+        let mut store = Store::default();
+        store.apply(vec![
+            route(Kind::HTTPRoute, "b", "one", late),
+            route(Kind::GRPCRoute, "a", "two", late),
+            route(Kind::HTTPRoute, "a", "two", late),
+            route(Kind::HTTPRoute, "c", "old", early),
+            route(Kind::GRPCRoute, "z", "ageless", None),
+        ]);
+        let found: Vec<String> =
+            store.routes_of(&NamespacedName::new("a", "front")).iter().map(ToString::to_string).collect();
+        let expected =
+            ["GRPCRoute z/ageless", "HTTPRoute c/old", "HTTPRoute a/two", "GRPCRoute a/two", "HTTPRoute b/one"];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn every_namespace_has_its_name_as_a_label() {
+        let mut store = Store::default();
+        let name = ("kubernetes.io/metadata.name".to_owned(), "a".to_owned());
+        assert_eq!(store.namespace_labels("a"), BTreeMap::from([name.clone()]));
+        let labels = json!({"metadata": {"labels": {"team": "blue", "kubernetes.io/metadata.name": "other"}}});
+        store.apply(vec![put(samples::object(Kind::Namespace, "", "a", labels))]);
+        assert_eq!(store.namespace_labels("a"), BTreeMap::from([name, ("team".to_owned(), "blue".to_owned())]));
+    }
+
+    #[test]
+    fn an_endpoint_change_costs_no_routes() {
+        let mut store = Store::default();
+        let name = |index: usize| format!("route-{index}");
+        let routes = (0..2000).map(|i| put(samples::route(Kind::HTTPRoute, "a", &name(i), &["a/front"], &["a/web"])));
+        store.apply(routes.collect());
+        let affected = store.apply(vec![put(samples::slice("a", "web-1", "web", "10.0.0.1"))]);
+        let web = NamespacedName::new("a", "web");
+        let front = NamespacedName::new("a", "front");
+        assert_eq!(affected.gateways, BTreeMap::from([(front, [Unit::Endpoints(web.clone())].into())]));
+        assert_eq!(store.references.used_at(&web).count(), 1, "one step a Gateway, not one a route");
     }
 }

@@ -106,9 +106,8 @@ fn of_route<'a>(
 }
 
 fn parent(reference: &ParentReference, own: &str) -> Option<ObjectKey> {
-    let group = reference.group.as_deref().unwrap_or(Kind::Gateway.group());
-    let kind = reference.kind.as_deref().unwrap_or(Kind::Gateway.as_str());
-    let ours = group == Kind::Gateway.group() && kind == Kind::Gateway.as_str();
+    let group = reference.group.as_deref().is_none_or(|group| group == Kind::Gateway.group());
+    let ours = group && reference.kind.as_deref().is_none_or(|kind| kind == Kind::Gateway.as_str());
     ours.then(|| ObjectKey::new(Kind::Gateway, reference.namespace.as_deref().unwrap_or(own), &*reference.name))
 }
 
