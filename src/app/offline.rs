@@ -60,7 +60,9 @@ impl Offline {
 
     /// Whether a finding means that an object, or a part of one, has no effect.
     pub fn drops(finding: &Finding) -> bool {
-        finding.severity == Severity::Error || finding.code == UNUSED || finding.code == crate::provider::file::codes::IGNORED
+        finding.severity == Severity::Error
+            || finding.code == UNUSED
+            || finding.code == crate::provider::file::codes::IGNORED
     }
 }
 

@@ -310,6 +310,12 @@ impl Base {
         let (mut files, engine, shutdown) =
             (StatusFiles::new(dir.clone()), Arc::clone(engine), self.tasks.shutdown_token());
         self.tasks.spawn("status files", async move {
+            // What an earlier process left of objects that are no more is removed once it is known which there are.
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok::<(), std::io::Error>(()),
+                () = engine.first_settled() => {}
+            }
+            files.sweep(&engine.objects_with_status())?;
             loop {
                 let changed = engine.changed_status();
                 if !changed.is_empty() {

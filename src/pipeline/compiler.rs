@@ -99,6 +99,11 @@ impl Compiler {
         &self.published
     }
 
+    /// Nothing is served and nothing is known.
+    pub fn is_idle(&self) -> bool {
+        self.serving.is_none() && self.unit.is_none()
+    }
+
     /// The fleet that is being served.
     pub fn fleet(&self) -> Option<&FleetKey> {
         self.serving.as_ref().map(|gateway| &gateway.fleet)
@@ -149,7 +154,9 @@ impl Compiler {
         self.endpoint_units(view, units, &mut run);
         self.secret_units(view, units, &mut run);
         self.tables_and_listeners(&gateway, &mut run);
-        self.finish(view, &gateway, units.contains(&Unit::Patches) || first, run)
+        // A Gateway that gets a fleet, or another one, has patches that were not read when they changed.
+        let patches_changed = first || units.contains(&Unit::Patches) || units.contains(&Unit::Gateway);
+        self.finish(view, &gateway, patches_changed, run)
     }
 
     fn gateway_unit(
@@ -407,5 +414,66 @@ impl Run {
         if base.get(resource.kind(), resource.name()).is_none_or(|old| old.version() != resource.version()) {
             self.edit.upserts.push(resource);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+    use crate::runtime::clock::Clock;
+    use crate::store::{Change, Object, Store};
+    use serde_json::{Value, json};
+
+    struct Anywhere;
+
+    impl Binder for Anywhere {
+        fn bind(&self, _: &FleetKey, _: &[IpAddr], ports: &[u16]) -> Result<Binding, String> {
+            Ok(Binding::unprivileged(ports.iter().copied()))
+        }
+        fn addresses(&self, _: &Binding, _: &[IpAddr]) -> Vec<IpAddr> {
+            Vec::new()
+        }
+        fn release(&self, _: &FleetKey) {}
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(namespace: &str, name: &str, spec: Value) -> Arc<T> {
+        let metadata = json!({"name": name, "namespace": namespace});
+        Arc::new(serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap())
+    }
+
+    fn class(controller: &str) -> Object {
+        let proxy = json!({"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "namespace": "a", "name": "p"});
+        Object::GatewayClass(read("", "c", json!({"controllerName": controller, "parametersRef": proxy})))
+    }
+
+    fn apply(store: &mut Store, compiler: &mut Compiler, objects: Vec<Object>) -> Outcome {
+        let at = Clock::real().now();
+        let put = |object: Object| Change { key: object.key(), object: Some(object), place: None, at };
+        let affected = store.apply(objects.into_iter().map(put).collect());
+        let units = affected.gateways.get(&compiler.name).cloned().unwrap_or_default();
+        compiler.run(store, &|controller| Some(controller.to_owned()), &Anywhere, &units)
+    }
+
+    #[test]
+    fn patches_are_not_forgotten_by_a_gateway_that_gets_a_fleet_later_or_another_one() {
+        let (mut store, mut compiler) = (Store::default(), Compiler::new(NamespacedName::new("a", "g")));
+        let listener = json!({"name": "http", "port": 80, "protocol": "HTTP"});
+        let target = json!({"group": Kind::Gateway.group(), "kind": "Gateway", "name": "g"});
+        let without_parameters = vec![
+            class("example.com/one"),
+            Object::Gateway(read("a", "g", json!({"gatewayClassName": "c", "listeners": [listener]}))),
+            Object::EnvoyPatchPolicy(read(
+                "a",
+                "patch",
+                json!({"type": "JSONPatch", "targetRef": target, "jsonPatches": []}),
+            )),
+        ];
+        assert!(apply(&mut store, &mut compiler, without_parameters).fleet.is_none());
+        let parameters = vec![Object::EnvoyProxy(read("a", "p", json!({})))];
+        let accepted = apply(&mut store, &mut compiler, parameters);
+        assert_eq!((accepted.fleet.is_some(), accepted.patches.len()), (true, 1));
+        let moved = apply(&mut store, &mut compiler, vec![class("example.com/two")]);
+        assert_eq!((moved.gone.is_some(), moved.fleet.is_some(), moved.patches.len()), (true, true, 1));
     }
 }

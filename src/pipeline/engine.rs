@@ -131,7 +131,7 @@ impl Engine {
         if more {
             self.work.notify_one();
         }
-        self.worked.notify_one();
+        self.worked.notify_waiters();
         true
     }
 
@@ -153,8 +153,13 @@ impl Engine {
         let mut loaded = self.loaded.subscribe();
         // The sender lives as long as `self`.
         let _ = loaded.wait_for(|loaded| *loaded).await;
-        while !self.is_settled() {
-            self.worked.notified().await;
+        loop {
+            // Made before the look, so that what happens in between is not missed.
+            let worked = self.worked.notified();
+            if self.is_settled() {
+                return;
+            }
+            worked.await;
         }
     }
 
@@ -164,6 +169,11 @@ impl Engine {
         let mut book = self.book.lock();
         let changed = book.take_changed();
         changed.into_iter().map(|key| (key.clone(), book.status_of(&store, &key))).collect()
+    }
+
+    /// The objects that carry status.
+    pub fn objects_with_status(&self) -> Vec<ObjectKey> {
+        self.store.read().iter().map(|(key, _)| key.clone()).filter(|key| key.kind.has_status()).collect()
     }
 
     /// Brings gauges that are costly to keep up to date; called before they are read.
@@ -325,6 +335,10 @@ impl Engine {
         let outcome = compiler.run(&*store, &controllers, &*self.parts.binder, &pending.units);
         let translated = self.parts.clock.now();
         self.publish(&outcome, pending, Stamps { event: pending.since, dequeued, translated });
+        if compiler.is_idle() && crate::store::View::gateway(&*store, name).is_none() {
+            // Nothing is known of it any more; when it comes back, it starts anew.
+            self.compilers.lock().remove(name);
+        }
         drop(compiler);
         self.measure(&outcome, name, dequeued);
         self.report(&store, name, outcome);

@@ -33,31 +33,7 @@ impl Store {
         let mut presence = Vec::new();
         for change in changes {
             let key = change.object.as_ref().map_or(change.key, Object::key);
-            let before = self.shelves.entry(&key).map(|entry| entry.object.clone());
-            let after = change.object;
-            if let Some(object) = &after {
-                let entry = Entry { key: key.clone(), object: object.clone(), place: change.place };
-                if before.as_ref().is_some_and(|before| before.says_the_same(object)) {
-                    self.shelves.put(entry);
-                    continue;
-                }
-                self.wave(&mut affected).by_own_references(&key);
-                self.shelves.put(entry);
-                self.references.replace(&key, targets::of(object));
-            } else if before.is_some() {
-                self.wave(&mut affected).by_own_references(&key);
-                self.shelves.remove(&key);
-                self.references.replace(&key, Default::default());
-                affected.deleted.insert(key.clone());
-            } else {
-                continue;
-            }
-            let came_or_went = before.is_some() != after.is_some();
-            self.judge_policies(&key, after.as_ref(), came_or_went);
-            let mut wave = self.wave(&mut affected);
-            wave.by_own_references(&key);
-            wave.by_others(&key, before.as_ref(), after.as_ref());
-            if came_or_went {
+            if self.apply_one(&key, change.object, change.place, &mut affected) {
                 presence.push(key);
             }
         }
@@ -68,6 +44,41 @@ impl Store {
         affected.deleted.retain(|key| !self.shelves.has(key));
         affected.policies.retain(|key| self.shelves.has(key));
         affected
+    }
+
+    /// Returns whether the object came or went.
+    fn apply_one(
+        &mut self,
+        key: &ObjectKey,
+        after: Option<Object>,
+        place: Option<Place>,
+        affected: &mut Affected,
+    ) -> bool {
+        let before = self.shelves.entry(key).map(|entry| entry.object.clone());
+        let entry = after.clone().map(|object| Entry { key: key.clone(), object, place });
+        let same = match (&before, &after) {
+            (Some(before), Some(after)) => before.says_the_same(after),
+            (before, after) => before.is_none() && after.is_none(),
+        };
+        if same {
+            entry.into_iter().for_each(|entry| self.shelves.put(entry));
+            return false;
+        }
+        self.wave(affected).by_own_references(key);
+        match entry {
+            Some(entry) => self.shelves.put(entry),
+            None => {
+                self.shelves.remove(key);
+                affected.deleted.insert(key.clone());
+            }
+        }
+        self.references.replace(key, after.as_ref().map(targets::of).unwrap_or_default());
+        let came_or_went = before.is_some() != after.is_some();
+        self.judge_policies(key, after.as_ref(), came_or_went);
+        let mut wave = self.wave(affected);
+        wave.by_own_references(key);
+        wave.by_others(key, before.as_ref(), after.as_ref());
+        came_or_went
     }
 
     fn wave<'a>(&'a self, affected: &'a mut Affected) -> Wave<'a> {

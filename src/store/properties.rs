@@ -311,7 +311,7 @@ fn lists(store: &Store) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn any_sequence_ends_where_a_fresh_start_does(steps in steps(), batch in 1usize..9) {
