@@ -15,7 +15,7 @@ mod status;
 pub(crate) use ads::{Ads, Types};
 pub(crate) use argosy::{Argosy, Run};
 pub(crate) use backends::Backends;
-pub(crate) use command::{Output, argosy, envoy, run};
+pub(crate) use command::{Output, argosy, envoy, finish, run};
 pub(crate) use load::Load;
 pub(crate) use process::alive;
 pub(crate) use proxy::Proxy;
