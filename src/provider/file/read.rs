@@ -127,7 +127,9 @@ fn ignored(api_version: &str, kind: &str, fields: &Map<String, Value>) -> Outcom
         (None, Some(name)) => format!(" {name}"),
         _ => String::new(),
     };
-    let near = Kind::ALL.into_iter().find(|known| strsim::damerau_levenshtein(known.as_str(), kind) <= 2);
+    let lower = kind.to_lowercase();
+    let near =
+        Kind::ALL.into_iter().find(|known| strsim::damerau_levenshtein(&known.as_str().to_lowercase(), &lower) <= 1);
     let fix = near.map_or_else(String::new, |near| {
         format!("if you meant {near}, write `apiVersion: {}` and `kind: {near}`", kinds::api_version(near))
     });

@@ -262,3 +262,289 @@ fn watcher(wakes: SyncSender<Wake>, overflow: Arc<AtomicBool>, clock: Clock) -> 
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use tokio::sync::mpsc;
+    use tokio::task::JoinHandle;
+
+    fn gateway(name: &str, port: u16) -> String {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata:\n  name: {name}\nspec:\n  \
+             gatewayClassName: c\n  listeners:\n  - name: http\n    port: {port}\n    protocol: HTTP\n"
+        )
+    }
+
+    struct Live {
+        folder: tempfile::TempDir,
+        scans: mpsc::Receiver<Scan>,
+        shutdown: CancellationToken,
+        task: JoinHandle<Result<(), Error>>,
+    }
+
+    impl Live {
+        /// Follows a folder, with no polling: what is seen is seen by events.
+        async fn start(prepare: impl FnOnce(&Path)) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            prepare(folder.path());
+            let files = Files::new(vec![folder.path().to_owned()]);
+            let (sink, scans) = mpsc::channel(64);
+            let shutdown = CancellationToken::new();
+            let settings = Settings { poll_seconds: 0, ..Settings::default() };
+            let sink = move |scan| sink.blocking_send(scan).unwrap_or_default();
+            let watch = watch(files, settings, Clock::real(), shutdown.clone(), sink);
+            let task = tokio::task::spawn_local(watch);
+            let mut live = Self { folder, scans, shutdown, task };
+            live.ready().await;
+            live
+        }
+
+        /// Waits until events are seen: a file that comes and goes.
+        async fn ready(&mut self) {
+            self.write("ready.yaml", gateway("ready", 1));
+            self.until(|scan| ports(scan).contains(&("ready".to_owned(), 1))).await;
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+            fs::write(self.path(name), text).unwrap();
+        }
+
+        /// Waits for a look that is as wanted, and gives all since, that one last.
+        async fn until(&mut self, wanted: impl Fn(&Scan) -> bool) -> Vec<Scan> {
+            let mut scans = Vec::new();
+            let wait = async {
+                while !scans.last().is_some_and(&wanted) {
+                    scans.push(self.scans.recv().await.expect("the watcher lives"));
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), wait).await.expect("the change is seen");
+            scans
+        }
+
+        async fn stop(self) {
+            self.shutdown.cancel();
+            self.task.await.unwrap().unwrap();
+        }
+    }
+
+    /// The changed Gateways and their port, 0 for those that are gone.
+    fn ports(scan: &Scan) -> Vec<(String, u16)> {
+        let port = |object: &crate::store::Object| match object {
+            crate::store::Object::Gateway(gateway) => gateway.spec.listeners[0].port,
+            _ => 0,
+        };
+        scan.changes.iter().map(|change| (change.key.name.clone(), change.object.as_ref().map_or(0, port))).collect()
+    }
+
+    fn only(name: &str, port: u16) -> impl Fn(&Scan) -> bool {
+        let wanted = vec![(name.to_owned(), port)];
+        move |scan| ports(scan) == wanted
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, test);
+    }
+
+    #[test]
+    fn an_edit_in_place_is_seen_without_an_interlude() {
+        run(async {
+            let mut live = Live::start(|folder| fs::write(folder.join("a.yaml"), gateway("a", 80)).unwrap()).await;
+            for port in 81..90 {
+                let before = Clock::real().now();
+                live.write("a.yaml", gateway("a", port));
+                let scans = live.until(only("a", port)).await;
+                assert!(scans.iter().all(|scan| scan.findings.is_empty() && ports(scan) == [("a".to_owned(), port)]));
+                assert!(scans[0].changes[0].at >= before);
+            }
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn the_rename_dances_of_editors_work() {
+        run(async {
+            let mut live = Live::start(|folder| fs::write(folder.join("a.yaml"), gateway("a", 80)).unwrap()).await;
+            live.write(".a.yaml.tmp", gateway("a", 81));
+            fs::rename(live.path(".a.yaml.tmp"), live.path("a.yaml")).unwrap();
+            assert_eq!(live.until(only("a", 81)).await.len(), 1);
+            // The other one: the old file steps aside, a new one is written.
+            fs::rename(live.path("a.yaml"), live.path("a.yaml~")).unwrap();
+            live.write("a.yaml", gateway("a", 82));
+            let scans = live.until(only("a", 82)).await;
+            assert!(scans.iter().all(|scan| !ports(scan).contains(&("a".to_owned(), 0))), "{scans:?}");
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn a_mounted_config_map_is_swapped_as_a_whole() {
+        run(async {
+            let version = |folder: &Path, name: &str, port: u16| {
+                fs::create_dir(folder.join(name)).unwrap();
+                fs::write(folder.join(name).join("a.yaml"), gateway("a", port)).unwrap();
+                fs::write(folder.join(name).join("b.yaml"), gateway("b", port)).unwrap();
+            };
+            let mut live = Live::start(|folder| {
+                version(folder, "..1", 80);
+                symlink("..1", folder.join("..data")).unwrap();
+                symlink("..data/a.yaml", folder.join("a.yaml")).unwrap();
+                symlink("..data/b.yaml", folder.join("b.yaml")).unwrap();
+            })
+            .await;
+            for port in 81..84 {
+                let name = format!("..{port}");
+                version(live.folder.path(), &name, port);
+                symlink(&name, live.path("..data_tmp")).unwrap();
+                fs::rename(live.path("..data_tmp"), live.path("..data")).unwrap();
+                let both = vec![("a".to_owned(), port), ("b".to_owned(), port)];
+                let scans = live.until(|scan| ports(scan) == both).await;
+                assert!(scans.iter().all(|scan| scan.findings.is_empty()), "{scans:?}");
+            }
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn new_folders_deleted_files_and_renamed_ones_are_followed() {
+        run(async {
+            let mut live = Live::start(|_| ()).await;
+            fs::create_dir_all(live.path("x/y")).unwrap();
+            live.write("x/y/a.yaml", gateway("a", 80));
+            live.until(only("a", 80)).await;
+            live.write("x/y/a.yaml", gateway("a", 81));
+            live.until(only("a", 81)).await;
+            fs::rename(live.path("x/y/a.yaml"), live.path("b.yaml")).unwrap();
+            let scans = live.until(|scan| ports(scan) == [("a".to_owned(), 81)]).await;
+            assert!(scans.iter().all(|scan| scan.findings.is_empty()), "{scans:?}");
+            fs::remove_file(live.path("b.yaml")).unwrap();
+            live.until(only("a", 0)).await;
+            fs::remove_dir_all(live.path("x")).unwrap();
+            fs::create_dir(live.path("x")).unwrap();
+            live.write("x/c.yaml", gateway("c", 80));
+            live.until(only("c", 80)).await;
+            live.write("x/c.yaml", gateway("c", 81));
+            live.until(only("c", 81)).await;
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn broken_then_mended() {
+        run(async {
+            let mut live = Live::start(|folder| fs::write(folder.join("a.yaml"), gateway("a", 80)).unwrap()).await;
+            live.write("a.yaml", gateway("a", 80) + "  x: [\n");
+            let scans = live.until(|scan| !scan.findings.is_empty()).await;
+            assert!(scans.iter().all(|scan| scan.changes.is_empty()), "the last good object stays");
+            live.write("a.yaml", gateway("a", 81));
+            let scans = live.until(only("a", 81)).await;
+            assert!(scans[0].findings.is_empty());
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn two_files_with_one_object_then_one() {
+        run(async {
+            let mut live = Live::start(|folder| fs::write(folder.join("a.yaml"), gateway("a", 80)).unwrap()).await;
+            live.write("b.yaml", gateway("a", 81));
+            live.until(|scan| scan.findings.len() == 1).await;
+            fs::remove_file(live.path("a.yaml")).unwrap();
+            let scans = live.until(only("a", 81)).await;
+            assert!(scans.last().is_some_and(|scan| scan.findings.is_empty()));
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_written_slowly_is_read_when_it_is_complete() {
+        run(async {
+            use std::io::Write;
+            let mut live = Live::start(|folder| fs::write(folder.join("a.yaml"), gateway("a", 80)).unwrap()).await;
+            let text = gateway("a", 81);
+            let mut file = fs::File::create(live.path("a.yaml")).unwrap();
+            for part in text.as_bytes().chunks(40) {
+                file.write_all(part).unwrap();
+                file.flush().unwrap();
+                tokio::task::yield_now().await;
+            }
+            drop(file);
+            let scans = live.until(only("a", 81)).await;
+            assert!(scans.iter().all(|scan| scan.findings.is_empty() && !ports(scan).contains(&("a".to_owned(), 0))));
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_at_first_and_one_that_is_replaced() {
+        run(async {
+            let mut live = Live::start(|_| ()).await;
+            live.shutdown.cancel();
+            (&mut live.task).await.unwrap().unwrap();
+            live.shutdown = CancellationToken::new();
+            let files = Files::new(vec![live.path("later/on")]);
+            let (sink, scans) = mpsc::channel(64);
+            live.scans = scans;
+            let settings = Settings { poll_seconds: 0, ..Settings::default() };
+            let sink = move |scan| sink.blocking_send(scan).unwrap_or_default();
+            live.task = tokio::task::spawn_local(watch(files, settings, Clock::real(), live.shutdown.clone(), sink));
+            live.until(|scan| scan.findings.len() == 1).await;
+            fs::create_dir_all(live.path("later/on")).unwrap();
+            live.write("later/on/a.yaml", gateway("a", 80));
+            live.until(|scan| ports(scan) == [("a".to_owned(), 80)] && scan.findings.is_empty()).await;
+            fs::create_dir_all(live.path("later/new")).unwrap();
+            live.write("later/new/a.yaml", gateway("a", 81));
+            fs::rename(live.path("later/on"), live.path("later/old")).unwrap();
+            fs::rename(live.path("later/new"), live.path("later/on")).unwrap();
+            live.until(only("a", 81)).await;
+            live.write("later/on/a.yaml", gateway("a", 82));
+            live.until(only("a", 82)).await;
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn the_poll_sees_what_no_event_tells() {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let elsewhere = tempfile::tempdir().unwrap();
+            fs::write(elsewhere.path().join("a.yaml"), gateway("a", 80)).unwrap();
+            symlink(elsewhere.path(), folder.path().join("in-between")).unwrap();
+            fs::create_dir(folder.path().join("manifests")).unwrap();
+            symlink("../in-between/a.yaml", folder.path().join("manifests/a.yaml")).unwrap();
+            let (sink, scans) = mpsc::channel(64);
+            let shutdown = CancellationToken::new();
+            let files = Files::new(vec![folder.path().join("manifests")]);
+            let settings = Settings { poll_seconds: 1, ..Settings::default() };
+            let sink = move |scan| sink.blocking_send(scan).unwrap_or_default();
+            let task = tokio::task::spawn_local(watch(files, settings, Clock::real(), shutdown.clone(), sink));
+            let mut live = Live { folder, scans, shutdown, task };
+            live.until(only("a", 80)).await;
+            // A link on the way to the file changes, in a folder that is not watched.
+            let other = tempfile::tempdir().unwrap();
+            fs::write(other.path().join("a.yaml"), gateway("a", 81)).unwrap();
+            symlink(other.path(), live.path("next")).unwrap();
+            fs::rename(live.path("next"), live.path("in-between")).unwrap();
+            live.until(only("a", 81)).await;
+            live.stop().await;
+        });
+    }
+
+    #[test]
+    fn the_thread_ends_when_nobody_waits_for_it() {
+        run(async {
+            let live = Live::start(|_| ()).await;
+            live.task.abort();
+            assert!(live.task.await.is_err());
+            let mut scans = live.scans;
+            while scans.recv().await.is_some() {}
+        });
+    }
+}
