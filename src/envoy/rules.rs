@@ -77,7 +77,9 @@ fn rules(field: &FieldDescriptor, value: Option<&Value>, path: &str) -> Result<(
     let required = ["message", "duration", "any", "timestamp"]
         .iter()
         .any(|kind| rule(kind, "required").and_then(|value| value.as_bool()) == Some(true));
-    if required && value.is_none() {
+    // A member of a oneof is required only where it is the one that is chosen, and then it is there.
+    let chosen = field.containing_oneof().is_none_or(|oneof| oneof.is_synthetic());
+    if required && chosen && value.is_none() {
         return Err(format!("{path} is required"));
     }
     let length = match value {
@@ -122,4 +124,19 @@ fn number(value: &Value, rule: &dyn Fn(&str, &str) -> Option<Value>, path: &str)
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::envoy::patch::checked;
+    use serde_json::json;
+
+    #[test]
+    fn a_member_of_a_oneof_is_not_required_beside_another() {
+        let route = "type.googleapis.com/envoy.config.route.v3.Route";
+        let with = |matching| json!({"match": matching, "direct_response": {"status": 200}});
+        assert!(checked(route, &with(json!({"prefix": "/"}))).is_ok());
+        let none = checked(route, &with(json!({}))).unwrap_err();
+        assert!(none.contains("one of") && none.contains("prefix"), "{none}");
+    }
 }

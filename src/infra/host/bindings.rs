@@ -26,8 +26,25 @@ pub(super) struct Place {
     pub(super) ports: BTreeMap<u16, u16>,
     /// Ports it had before at this address. Its own Envoy may still be closing them, so they are not tried again.
     pub(super) former: BTreeMap<u16, u16>,
-    /// Asked for since this process started, or held by an Envoy that runs.
-    pub(super) confirmed: bool,
+    /// How firmly the place is its.
+    pub(super) standing: Standing,
+}
+
+/// How firmly a place belongs to a fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It had it last time: the address is kept, the ports are looked at again.
+    Remembered,
+    /// An Envoy of last time holds it.
+    Held,
+    /// Asked for since this process started.
+    Asked,
+}
+
+impl Place {
+    fn is_firm(&self) -> bool {
+        self.standing != Standing::Remembered
+    }
 }
 
 /// All places.
@@ -43,7 +60,7 @@ impl Bindings {
     /// ports that can be had now.
     pub(super) fn new(pool: IpNet, mut places: BTreeMap<FleetKey, Place>, running: &BTreeSet<FleetKey>) -> Self {
         for (fleet, place) in &mut places {
-            place.confirmed = running.contains(fleet);
+            place.standing = if running.contains(fleet) { Standing::Held } else { Standing::Remembered };
         }
         Self { pool, places, changed: false }
     }
@@ -68,10 +85,10 @@ impl Bindings {
         self.changed |= self.places.remove(fleet).is_some();
     }
 
-    /// Forgets all fleets but those that `keep` accepts, which is also told whether they are confirmed.
-    pub(super) fn retain(&mut self, keep: impl Fn(&FleetKey, bool) -> bool) {
+    /// Forgets all fleets but those that `keep` accepts, which is also told how firm their places are.
+    pub(super) fn retain(&mut self, keep: impl Fn(&FleetKey, Standing) -> bool) {
         let before = self.places.len();
-        self.places.retain(|fleet, place| keep(fleet, place.confirmed));
+        self.places.retain(|fleet, place| keep(fleet, place.standing));
         self.changed |= self.places.len() != before;
     }
 
@@ -94,7 +111,7 @@ impl Bindings {
                 (address, Some(address))
             }
             [address] => {
-                let held = before.as_ref().is_some_and(|place| place.confirmed && place.address == *address);
+                let held = before.as_ref().is_some_and(|place| place.is_firm() && place.address == *address);
                 if !held && let Err(error) = probe(SocketAddr::new(*address, 0)) {
                     return Err(self.unusable(*address, &error));
                 }
@@ -107,13 +124,13 @@ impl Bindings {
                 ));
             }
         };
-        let known = before.as_ref().filter(|place| place.confirmed && place.address == address);
+        let known = before.as_ref().filter(|place| place.is_firm() && place.address == address);
         let ports = self.ports(fleet, address, ports, known, probe)?;
         let former = known.map(|place| {
             let all = place.former.iter().chain(&place.ports).map(|(port, bound)| (*port, *bound));
             all.filter(|(port, _)| !ports.contains_key(port)).collect()
         });
-        let place = Place { pooled, address, ports, former: former.unwrap_or_default(), confirmed: true };
+        let place = Place { pooled, address, ports, former: former.unwrap_or_default(), standing: Standing::Asked };
         let result = binding(&place);
         if before.as_ref() != Some(&place) {
             self.changed = true;
@@ -247,7 +264,7 @@ impl Bindings {
 
     fn holders(&self, fleet: &FleetKey, address: IpAddr, bound: u16) -> impl Iterator<Item = &FleetKey> {
         let holds = move |place: &Place| {
-            place.confirmed && overlap(place.address, address) && place.ports.values().any(|port| *port == bound)
+            place.is_firm() && overlap(place.address, address) && place.ports.values().any(|port| *port == bound)
         };
         let others = self.places.iter().filter({
             let fleet = fleet.clone();
@@ -390,10 +407,9 @@ mod tests {
     fn a_pool_that_is_empty_or_elsewhere_is_said() {
         let bind = |pool: &str, count: usize| {
             let mut bindings = Bindings::new(pool.parse().unwrap(), BTreeMap::new(), &BTreeSet::new());
-            (0..count)
-                .map(|index| bindings.bind(&fleet(&index.to_string()), &[], &[], &machine(&[])))
-                .next_back()
-                .unwrap()
+            let names = (0..count).map(|index| index.to_string());
+            let all: Vec<_> = names.map(|name| bindings.bind(&fleet(&name), &[], &[], &machine(&[]))).collect();
+            all.into_iter().next_back().unwrap()
         };
         assert!(bind("127.0.0.0/30", 1).is_ok());
         assert!(bind("127.0.0.0/30", 2).unwrap_err().contains("no free address left"));

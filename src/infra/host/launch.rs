@@ -4,8 +4,9 @@ use super::folder::Folder;
 use crate::envoy::bootstrap::{self, Admin, Input};
 use crate::model::{FleetKey, FleetPlan};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,9 @@ pub(super) struct Launch {
     pub(super) slot: u32,
     /// `node.id`.
     pub(super) node: String,
-    /// The admin interface.
+    /// The admin interface that the bootstrap was made with.
+    pub(super) offered: Admin,
+    /// The admin interface that it has: the user may have put another one.
     pub(super) admin: Admin,
     /// The content of the bootstrap file.
     pub(super) bootstrap: String,
@@ -62,14 +65,24 @@ pub(super) struct Base<'a> {
 
 impl Launch {
     /// The start that a plan asks for. The error says what is wrong with the plan's bootstrap.
-    pub(super) fn new(base: &Base<'_>, plan: &FleetPlan, slot: u32, admin: Admin) -> Result<Self, String> {
+    pub(super) fn new(base: &Base<'_>, plan: &FleetPlan, slot: u32, offered: Admin) -> Result<Self, String> {
         let node = node(base.fleet, slot);
         let certificates = base.folder.certificates();
-        let input = Input { fleet: base.fleet, node: &node, xds: base.xds, admin, certificates: &certificates };
+        let input = Input {
+            fleet: base.fleet,
+            node: &node,
+            xds: base.xds,
+            admin: offered.clone(),
+            certificates: &certificates,
+        };
         let bootstrap = bootstrap::build(&input, plan.bootstrap.as_ref()).map_err(|problem| problem.to_string())?;
         let arguments = arguments(plan, &base.folder.bootstrap(slot), base.concurrency);
-        let admin = input.admin;
-        Ok(Self { slot, bootstrap: bootstrap.to_string(), arguments, binary: base.binary.clone(), admin, node })
+        let admin = admin(&bootstrap).ok_or(
+            "spec.bootstrap: admin.address is missing or is no path and no IP address: it is how a proxy on this machine is \
+             asked whether it is ready, so leave it as it is",
+        )?;
+        let binary = base.binary.clone();
+        Ok(Self { slot, node, offered, admin, bootstrap: bootstrap.to_string(), arguments, binary })
     }
 
     /// Whether a user's wish is part of it that Envoy may refuse.
@@ -81,6 +94,23 @@ impl Launch {
 /// `node.id`: for people and for Envoy's own checks; it selects nothing.
 pub(super) fn node(fleet: &FleetKey, slot: u32) -> String {
     format!("{fleet}/{slot}")
+}
+
+/// Where the admin interface of a bootstrap is.
+fn admin(bootstrap: &Value) -> Option<Admin> {
+    let address = bootstrap.pointer("/admin/address")?;
+    if let Some(path) = address.pointer("/pipe/path") {
+        return Some(Admin::Pipe(path.as_str()?.into()));
+    }
+    let ip: IpAddr = address.pointer("/socket_address/address")?.as_str()?.parse().ok()?;
+    let port = u16::try_from(address.pointer("/socket_address/port_value")?.as_u64()?).ok()?;
+    // What listens everywhere is asked on this machine.
+    let ip = match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    Some(Admin::Tcp(SocketAddr::new(ip, port)))
 }
 
 fn arguments(plan: &FleetPlan, bootstrap: &Path, concurrency: u32) -> Vec<String> {
@@ -134,11 +164,15 @@ mod tests {
     }
 
     fn launch(plan: &FleetPlan) -> Launch {
+        try_launch(plan).unwrap()
+    }
+
+    fn try_launch(plan: &FleetPlan) -> Result<Launch, String> {
         let folder = Folder::new(Path::new("/state/host"), &plan.fleet);
         let binary = Binary { path: "/envoy".into(), size: 1, modified: 2 };
         let xds = SocketAddr::from(([127, 0, 0, 1], 18000));
         let base = Base { fleet: &plan.fleet, folder: &folder, xds, binary: &binary, concurrency: 2 };
-        Launch::new(&base, plan, 0, Admin::Pipe(folder.socket(0))).unwrap()
+        Launch::new(&base, plan, 0, Admin::Pipe(folder.socket(0)))
     }
 
     #[test]
@@ -156,6 +190,25 @@ mod tests {
         ] {
             assert_ne!(launch(&other), before);
         }
+    }
+
+    #[test]
+    fn the_admin_interface_is_the_one_of_the_finished_bootstrap() {
+        use crate::model::{BootstrapPatch, JsonPatchOperation};
+        let operation = |op: &str, path: &str, value: Option<Value>| JsonPatchOperation {
+            op: op.to_owned(),
+            path: Some(path.to_owned()),
+            json_path: None,
+            from: None,
+            value,
+        };
+        let with = |operation| FleetPlan { bootstrap: Some(BootstrapPatch::JsonPatch(vec![operation])), ..plan() };
+        assert_eq!(launch(&plan()).admin, launch(&plan()).offered);
+        let moved = serde_json::json!({"socket_address": {"address": "0.0.0.0", "port_value": 19000}});
+        let moved = launch(&with(operation("replace", "/admin/address", Some(moved))));
+        assert_eq!(moved.admin, Admin::Tcp(SocketAddr::from(([127, 0, 0, 1], 19000))));
+        let removed = try_launch(&with(operation("remove", "/admin", None))).unwrap_err();
+        assert!(removed.contains("admin.address is missing"), "{removed}");
     }
 
     #[test]

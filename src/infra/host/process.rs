@@ -116,6 +116,7 @@ impl Running {
     }
 }
 
+#[allow(deprecated, reason = "what replaces it is unsafe to call; the descriptor is owned, so this is sound")]
 fn open(pid: u32) -> io::Result<AsyncFd<OwnedFd>> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     AsyncFd::new(pidfd_open(pid, PidfdFlags::NONBLOCK)?)
@@ -151,7 +152,7 @@ pub(super) async fn validate(folder: &Folder, launch: &Launch) -> Result<(), Str
 fn reason(text: &str) -> Option<String> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let said = lines().rev().find(|line| line.contains("[critical]") || line.contains("[error]"));
-    let plain = || lines().find(|line| line.contains("rror"));
+    let plain = || lines().find(|line| line.to_ascii_lowercase().contains("error"));
     said.or_else(plain).or_else(|| lines().next_back()).map(|line| line.chars().take(1000).collect())
 }
 

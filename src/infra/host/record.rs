@@ -23,6 +23,7 @@ pub(super) struct Record {
     pub(super) started: u64,
     boot_id: String,
     node: String,
+    offered: AdminRecord,
     admin: AdminRecord,
     arguments: Vec<String>,
     binary: Binary,
@@ -36,6 +37,24 @@ enum AdminRecord {
     Tcp(SocketAddr),
 }
 
+impl From<&Admin> for AdminRecord {
+    fn from(admin: &Admin) -> Self {
+        match admin {
+            Admin::Pipe(path) => Self::Pipe(path.clone()),
+            Admin::Tcp(address) => Self::Tcp(*address),
+        }
+    }
+}
+
+impl From<&AdminRecord> for Admin {
+    fn from(admin: &AdminRecord) -> Self {
+        match admin {
+            AdminRecord::Pipe(path) => Self::Pipe(path.clone()),
+            AdminRecord::Tcp(address) => Self::Tcp(*address),
+        }
+    }
+}
+
 impl Record {
     /// What is to be remembered about a process that was just started; `None` if it is gone already.
     pub(super) fn of(fleet: &FleetKey, launch: &Launch, pid: u32, drain_seconds: u64) -> io::Result<Option<Self>> {
@@ -47,10 +66,8 @@ impl Record {
             started,
             boot_id: proc::boot_id()?,
             node: launch.node.clone(),
-            admin: match &launch.admin {
-                Admin::Pipe(path) => AdminRecord::Pipe(path.clone()),
-                Admin::Tcp(address) => AdminRecord::Tcp(*address),
-            },
+            offered: (&launch.offered).into(),
+            admin: (&launch.admin).into(),
             arguments: launch.arguments.clone(),
             binary: launch.binary.clone(),
             drain_seconds,
@@ -72,10 +89,8 @@ impl Record {
         Ok(Launch {
             slot: self.slot,
             node: self.node.clone(),
-            admin: match &self.admin {
-                AdminRecord::Pipe(path) => Admin::Pipe(path.clone()),
-                AdminRecord::Tcp(address) => Admin::Tcp(*address),
-            },
+            offered: (&self.offered).into(),
+            admin: (&self.admin).into(),
             bootstrap: std::fs::read_to_string(folder.bootstrap(self.slot))?,
             arguments: self.arguments.clone(),
             binary: self.binary.clone(),
@@ -110,6 +125,7 @@ mod tests {
         let launch = Launch {
             slot: 1,
             node: "c/ns/gw/1".to_owned(),
+            offered: Admin::Pipe(folder.socket(1)),
             admin: Admin::Tcp(SocketAddr::from(([127, 0, 0, 1], 9))),
             bootstrap: "{}".to_owned(),
             arguments: vec!["-c".to_owned()],

@@ -2,7 +2,7 @@
 
 use super::admin;
 use super::adopt;
-use super::bindings::Bindings;
+use super::bindings::{Bindings, Standing};
 use super::folder::Folder;
 use super::record::Record;
 use super::store;
@@ -277,7 +277,10 @@ impl Fleets {
             self.want(fleet, None);
         }
         // Places of last time whose Gateways are gone; one that was asked for just now has its plan on the way.
-        self.host.bindings.lock().retain(|fleet, confirmed| confirmed || plans.contains_key(fleet));
+        let workers = &self.workers;
+        self.host.bindings.lock().retain(|fleet, standing| {
+            standing == Standing::Asked || plans.contains_key(fleet) || workers.contains_key(fleet)
+        });
     }
 
     fn want(&mut self, fleet: &FleetKey, plan: Option<&FleetPlan>) {

@@ -1,6 +1,6 @@
 //! `<state-dir>/host/addresses.json`: where each fleet listens, from one start to the next.
 
-use super::bindings::Place;
+use super::bindings::{Place, Standing};
 use crate::certificates::write_private;
 use crate::model::FleetKey;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path) -> io::Result<BTreeMap<FleetKey, Place>> {
         address: entry.address,
         ports: entry.ports.clone(),
         former: BTreeMap::new(),
-        confirmed: false,
+        standing: Standing::Remembered,
     };
     Ok(file.fleets.iter().map(|entry| (FleetKey::from(&entry.fleet), place(entry))).collect())
 }
@@ -87,7 +87,7 @@ mod tests {
             address: "127.0.0.7".parse().unwrap(),
             ports: BTreeMap::from([(80, 10080), (8080, 8080)]),
             former: BTreeMap::new(),
-            confirmed: false,
+            standing: Standing::Remembered,
         };
         let places = BTreeMap::from([
             (FleetKey::new("c", "ns", "a"), place(None)),

@@ -15,7 +15,7 @@ use crate::certificates::{private_dir, write_private};
 use crate::envoy::bootstrap::{Admin, sds_files};
 use crate::model::{FleetKey, FleetPlan};
 use crate::runtime::backoff;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ const STABLE: Duration = Duration::from_secs(60);
 const TAKE_OVER: Duration = Duration::from_secs(45);
 /// What runs when no change of a process is under way, and what takes over; more only while old ones drain.
 const MOST: usize = 4;
+const UNUSED: &str = "the Envoy of before keeps running, the new settings are not in use";
 /// The longest path of a unix socket that is used; the system's own limit is 107.
 const LONGEST_SOCKET: usize = 100;
 
@@ -49,8 +50,8 @@ pub(super) struct Supervisor {
     wanted: watch::Receiver<Wanted>,
     current: Option<Current>,
     candidate: Option<Candidate>,
-    /// Slots of Envoys that are on their way out.
-    leaving: BTreeSet<u32>,
+    /// Slots and admin interfaces of Envoys that are on their way out.
+    leaving: BTreeMap<u32, Admin>,
     retiring: JoinSet<u32>,
     hurry: CancellationToken,
     restarts: u64,
@@ -86,7 +87,7 @@ impl Supervisor {
             wanted,
             current: None,
             candidate: None,
-            leaving: BTreeSet::new(),
+            leaving: BTreeMap::new(),
             retiring: JoinSet::new(),
             hurry: CancellationToken::new(),
             restarts: 0,
@@ -125,13 +126,7 @@ impl Supervisor {
                 end = ended(self.candidate.as_mut().map(|candidate| &mut candidate.process)) => {
                     self.candidate_ended(&end);
                 }
-                Some(slot) = self.retiring.join_next() => {
-                    self.leaving = slot.map_or_else(|_| BTreeSet::new(), |slot| {
-                        let mut leaving = std::mem::take(&mut self.leaving);
-                        leaving.remove(&slot);
-                        leaving
-                    });
-                }
+                Some(slot) = self.retiring.join_next() => self.retired(slot.ok()),
                 () = until(retry) => {
                     self.retry = None;
                     self.decide().await;
@@ -141,6 +136,15 @@ impl Supervisor {
         }
         self.shut_down().await;
         self.fleet
+    }
+
+    /// One is gone; one whose task broke is gone as far as anybody knows.
+    fn retired(&mut self, slot: Option<u32>) {
+        match slot {
+            Some(slot) => drop(self.leaving.remove(&slot)),
+            None if self.retiring.is_empty() => self.leaving.clear(),
+            None => {}
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -195,19 +199,27 @@ impl Supervisor {
     /// Whether a process is what the plan asks for.
     fn suits(&self, plan: &FleetPlan, process: &Running) -> bool {
         let launch = &process.launch;
-        self.launch(plan, launch.slot, launch.admin.clone()).is_ok_and(|wanted| wanted == *launch)
+        self.launch(plan, launch.slot, launch.offered.clone()).is_ok_and(|wanted| wanted == *launch)
     }
 
-    fn launch(&self, plan: &FleetPlan, slot: u32, admin: Admin) -> Result<Launch, String> {
+    fn launch(&self, plan: &FleetPlan, slot: u32, offered: Admin) -> Result<Launch, String> {
         let binary = Binary::of(&self.host.envoy).map_err(|e| format!("{}: {e}", self.host.envoy.display()))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = if cores < 2 { 1 } else { 2 };
         let base = Base { fleet: &self.fleet, folder: &self.folder, xds: self.xds, binary: &binary, concurrency };
-        Launch::new(&base, plan, slot, admin)
+        Launch::new(&base, plan, slot, offered)
     }
 
     async fn start(&mut self, plan: &FleetPlan, drain: Duration) {
-        match self.spawn(plan, drain, Launch::is_risky(plan) && !self.crashed).await {
+        let started = match self.ready_to_start(plan, Launch::is_risky(plan) && !self.crashed).await {
+            Ok(launch) if self.leaving.values().any(|admin| *admin == launch.admin) => {
+                self.retry = Some(tokio::time::Instant::now() + TICK);
+                return;
+            }
+            Ok(launch) => self.spawn(launch, drain),
+            Err(problem) => Err(problem),
+        };
+        match started {
             Ok(process) => {
                 tracing::info!(fleet = %self.fleet, pid = process.pid, "an Envoy is started");
                 self.current = Some(Current { process, since: self.host.clock.now(), answers: false });
@@ -222,24 +234,41 @@ impl Supervisor {
             self.retry = Some(tokio::time::Instant::now() + PAUSE);
             return;
         }
-        match self.spawn(plan, drain, true).await {
+        let started = match self.ready_to_start(plan, true).await {
+            Ok(launch) if self.current.as_ref().is_some_and(|c| c.process.launch.admin == launch.admin) => {
+                // The user has fixed the admin interface, which two cannot share: one goes before the other comes.
+                let current = self.current.take();
+                current.into_iter().for_each(|current| self.retire(current.process));
+                self.retry = Some(tokio::time::Instant::now() + TICK);
+                return;
+            }
+            Ok(launch) => self.spawn(launch, drain),
+            Err(problem) => Err(problem),
+        };
+        match started {
             Ok(process) => {
                 tracing::info!(fleet = %self.fleet, pid = process.pid, "another Envoy is started to take over");
                 self.candidate = Some(Candidate { process, deadline: tokio::time::Instant::now() + TAKE_OVER });
             }
-            Err(problem) => {
-                self.failed(format!("the Envoy of before keeps running, the new settings are not in use: {problem}"))
-            }
+            Err(problem) => self.failed(format!("{UNUSED}: {problem}")),
         }
     }
 
-    async fn spawn(&self, plan: &FleetPlan, drain: Duration, check: bool) -> Result<Running, String> {
+    /// Decides how to start and writes what Envoy reads; with `check` Envoy itself has accepted it.
+    async fn ready_to_start(&self, plan: &FleetPlan, check: bool) -> Result<Launch, String> {
         let slot = self.free_slot();
         let launch = self.launch(plan, slot, self.admin(slot)?)?;
         self.prepare(&launch).await?;
         if check {
-            validate(&self.folder, &launch).await?;
+            tokio::select! {
+                result = validate(&self.folder, &launch) => result?,
+                () = self.host.tasks.shutdown_token().cancelled_owned() => return Err("everything ends".to_owned()),
+            }
         }
+        Ok(launch)
+    }
+
+    fn spawn(&self, launch: Launch, drain: Duration) -> Result<Running, String> {
         let path = launch.binary.path.clone();
         Running::start(&self.fleet, &self.folder, launch, drain).map_err(|error| format!("{}: {error}", path.display()))
     }
@@ -247,7 +276,7 @@ impl Supervisor {
     fn free_slot(&self) -> u32 {
         let current = self.current.as_ref().map(|current| current.process.launch.slot);
         let candidate = self.candidate.as_ref().map(|candidate| candidate.process.launch.slot);
-        let free = |slot: &u32| Some(*slot) != current && Some(*slot) != candidate && !self.leaving.contains(slot);
+        let free = |slot: &u32| Some(*slot) != current && Some(*slot) != candidate && !self.leaving.contains_key(slot);
         (0..).find(free).unwrap_or_default()
     }
 
@@ -320,31 +349,26 @@ impl Supervisor {
         self.log.poll();
         candidate.process.forget();
         let said = self.log.take_error().map(|line| format!("; its last error: {line}")).unwrap_or_default();
-        self.failed(format!(
-            "the Envoy of before keeps running, the new settings are not in use: the new Envoy ended by itself: {end}{said}"
-        ));
+        self.failed(format!("{UNUSED}: the new Envoy ended by itself: {end}{said}"));
     }
 
     async fn tick(&mut self) {
         self.log.poll();
         if let Some(current) = self.current.as_mut().filter(|current| !current.answers)
-            && admin::get(&current.process.launch.admin, "/ready").await.is_ok()
+            && ready(&current.process).await.is_some()
         {
             current.answers = true;
             self.crashed = false;
             self.problem = None;
         }
         let Some(candidate) = &self.candidate else { return };
-        if matches!(admin::get(&candidate.process.launch.admin, "/ready").await, Ok((200, _))) {
+        if ready(&candidate.process).await == Some(true) {
             self.take_over();
         } else if candidate.deadline < tokio::time::Instant::now()
             && let Some(candidate) = self.candidate.take()
         {
             self.retire(candidate.process);
-            self.failed(format!(
-                "the Envoy of before keeps running, the new settings are not in use: the new Envoy was not ready within {} s",
-                TAKE_OVER.as_secs()
-            ));
+            self.failed(format!("{UNUSED}: the new Envoy was not ready within {} s", TAKE_OVER.as_secs()));
         }
     }
 
@@ -362,7 +386,7 @@ impl Supervisor {
     fn retire(&mut self, process: Running) {
         tracing::info!(fleet = %self.fleet, pid = process.pid, "an Envoy drains");
         let (slot, drain, hurry) = (process.launch.slot, process.drain, self.hurry.clone());
-        self.leaving.insert(slot);
+        self.leaving.insert(slot, process.launch.admin.clone());
         self.retiring.spawn(async move {
             retire(process, drain, hurry).await;
             slot
@@ -422,6 +446,13 @@ impl Supervisor {
             },
         );
     }
+}
+
+/// Whether Envoy is live; `None` when its admin interface does not answer yet.
+async fn ready(process: &Running) -> Option<bool> {
+    // Short, since nothing else is looked at meanwhile.
+    let answer = tokio::time::timeout(Duration::from_secs(1), admin::get(&process.launch.admin, "/ready")).await;
+    answer.ok()?.ok().map(|(status, _)| status == 200)
 }
 
 async fn ended(process: Option<&mut Running>) -> String {
