@@ -27,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 /// How often status files and file findings are brought up to date.
 const STATUS_INTERVAL: Duration = Duration::from_millis(200);
 
+/// How often an address or port that somebody else has is asked for again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
 /// Why a process cannot start: one sentence for people.
 #[derive(Debug)]
 pub struct StartError(String);
@@ -112,6 +115,7 @@ pub async fn start(settings: Settings) -> Result<Plane, StartError> {
     base.renew_server_certificate();
     base.work(&engine, translated.clone());
     base.follow_files(&engine);
+    base.retry_bindings(&engine);
     base.write_status(&engine)?;
     if let Some(host) = host {
         base.tasks.spawn("host", host.run(addresses.xds, engine.plans(), translated));
@@ -277,6 +281,19 @@ impl Base {
                 () = engine.first_settled() => {
                     translated.cancel();
                     drop(guard);
+                }
+            }
+        });
+    }
+
+    /// Asks again for addresses and ports that somebody else had.
+    fn retry_bindings(&self, engine: &Arc<Engine>) {
+        let (engine, shutdown) = (Arc::clone(engine), self.tasks.shutdown_token());
+        self.tasks.spawn("bindings", async move {
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => return Ok::<(), std::convert::Infallible>(()),
+                    () = tokio::time::sleep(RETRY_INTERVAL) => engine.retry_blocked(),
                 }
             }
         });

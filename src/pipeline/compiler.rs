@@ -99,6 +99,11 @@ impl Compiler {
         &self.published
     }
 
+    /// Its address or ports cannot be had.
+    pub fn is_blocked(&self) -> bool {
+        self.bind_problem.is_some()
+    }
+
     /// Nothing is served and nothing is known.
     pub fn is_idle(&self) -> bool {
         self.serving.is_none() && self.unit.is_none()

@@ -60,6 +60,8 @@ pub struct Engine {
     /// Signals the end of each piece of work.
     worked: Notify,
     loaded: watch::Sender<bool>,
+    /// Gateways whose address or ports could not be had.
+    blocked: Mutex<BTreeSet<NamespacedName>>,
     book: Mutex<StatusBook>,
     file_findings: Mutex<Vec<Finding>>,
     gateways: Mutex<BTreeMap<NamespacedName, Shown>>,
@@ -87,6 +89,7 @@ impl Engine {
             work: Notify::new(),
             worked: Notify::new(),
             loaded: watch::Sender::new(false),
+            blocked: Mutex::default(),
             book,
             file_findings: Mutex::default(),
             gateways: Mutex::default(),
@@ -174,6 +177,19 @@ impl Engine {
     /// The objects that carry status.
     pub fn objects_with_status(&self) -> Vec<ObjectKey> {
         self.store.read().iter().map(|(key, _)| key.clone()).filter(|key| key.kind.has_status()).collect()
+    }
+
+    /// Tries Gateways again whose address or ports could not be had: what had them may be gone.
+    pub fn retry_blocked(&self) {
+        let blocked = self.blocked.lock().clone();
+        let mut queue = self.queue.lock();
+        for gateway in &blocked {
+            queue.push(gateway, BTreeSet::from([Unit::Gateway]), self.parts.clock.now());
+        }
+        drop(queue);
+        if !blocked.is_empty() {
+            self.work.notify_one();
+        }
     }
 
     /// Brings gauges that are costly to keep up to date; called before they are read.
@@ -335,6 +351,11 @@ impl Engine {
         let outcome = compiler.run(&*store, &controllers, &*self.parts.binder, &pending.units);
         let translated = self.parts.clock.now();
         self.publish(&outcome, pending, Stamps { event: pending.since, dequeued, translated });
+        if compiler.is_blocked() {
+            self.blocked.lock().insert(name.clone());
+        } else {
+            self.blocked.lock().remove(name);
+        }
         if compiler.is_idle() && crate::store::View::gateway(&*store, name).is_none() {
             // Nothing is known of it any more; when it comes back, it starts anew.
             self.compilers.lock().remove(name);

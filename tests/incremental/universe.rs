@@ -3,7 +3,7 @@
 
 use argosy::cli::demo::DemoIdentity;
 use argosy::model::ObjectKey;
-use argosy::provider::parse;
+use argosy::provider::file::parse;
 use argosy::store::Object;
 use serde_json::{Value, json};
 
