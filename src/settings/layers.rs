@@ -145,7 +145,7 @@ fn without_nulls(value: Value) -> Value {
 fn misshapen(values: &Dict, defaults: &Json, above: &[String], errors: &mut Vec<Error>) {
     for (key, value) in values {
         let Some(default) = defaults.get(key).or_else(|| defaults.get(ANY)) else { continue };
-        let path = [above, &[key.clone()]].concat();
+        let path = [above, std::slice::from_ref(key)].concat();
         let expected = match (default, value) {
             (Json::Object(_), Value::Dict(_, below)) => {
                 misshapen(below, default, &path, errors);
