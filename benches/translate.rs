@@ -104,12 +104,22 @@ fn generated(routes: usize) -> anyhow::Result<Vec<Object>> {
     objects::gateway_with_routes(CONTROLLER, routes).into_iter().map(object).collect()
 }
 
+/// What is edited.
+struct Edit {
+    /// Of which route.
+    index: usize,
+    /// Counts the edits.
+    round: usize,
+    /// How often this route was edited before.
+    visit: usize,
+}
+
 /// Applies edits one by one, spread over the routes, and measures each from the change of an object to its publication.
-fn edits(world: &World, routes: usize, edit: impl Fn(usize, usize) -> Value) -> anyhow::Result<Figures> {
+fn edits(world: &World, routes: usize, edit: impl Fn(Edit) -> Value) -> anyhow::Result<Figures> {
     let mut rounds = Vec::new();
     for round in 0..WARM_UP + ROUNDS {
-        // A prime step, so that neighbours are not edited one after the other.
-        let changed = object(edit(round * 7919 % routes, round))?;
+        // A prime step: neighbours are not edited one after the other, and all come before one comes again.
+        let changed = object(edit(Edit { index: round * 7919 % routes, round, visit: round / routes }))?;
         let (before, _) = world.published();
         let start = world.clock.now();
         world.settle(vec![changed]);
@@ -124,7 +134,7 @@ fn edits(world: &World, routes: usize, edit: impl Fn(usize, usize) -> Value) -> 
 }
 
 /// Prints one line a size and the slope over all.
-fn measure(title: &str, edit: impl Fn(usize, usize) -> Value) -> anyhow::Result<()> {
+fn measure(title: &str, edit: impl Fn(Edit) -> Value) -> anyhow::Result<()> {
     println!("\n{title}");
     let mut medians = Vec::new();
     for routes in SIZES {
@@ -163,12 +173,12 @@ fn cold_start(routes: usize) -> anyhow::Result<()> {
 
 fn main() -> anyhow::Result<()> {
     println!("{ROUNDS} edits each, on one gateway whose routes have a hostname, a Service and an EndpointSlice each");
-    measure("one HTTPRoute edited: from the object to the published snapshot", |index, round| {
-        objects::route(index, &format!("/edit-{round}"))
+    measure("one HTTPRoute edited: from the object to the published snapshot", |edit| {
+        objects::route(edit.index, &format!("/edit-{}", edit.round))
     })?;
-    measure("one EndpointSlice changed: from the object to the published snapshot", |index, round| {
-        // Never as many as there were: one at the start, then growing with every visit of the same Service.
-        objects::slice(index, 2 + round)
+    measure("one EndpointSlice changed: from the object to the published snapshot", |edit| {
+        // One at the start, two after the first edit, and another one with each that follows.
+        objects::slice(edit.index, 2 + edit.visit)
     })?;
     cold_start(1_000)?;
     println!("\n(one duration in this run is measured to {} ms)", milliseconds(resolution()));
