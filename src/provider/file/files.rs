@@ -532,7 +532,7 @@ mod tests {
         let none = BTreeSet::new();
         bench.write("a.yaml", gateway("a", 80));
         bench.changes();
-        let mut look = |bench: &mut Bench| {
+        let look = |bench: &mut Bench| {
             let now = bench.clock.now();
             bench.files.look(&Look { paths: None, open: &none, patient: true, now, at: now })
         };
