@@ -67,6 +67,11 @@ impl Pending {
         self.since(at);
     }
 
+    /// Everything has to be looked at, but not because of an event.
+    pub(super) fn once_more(&mut self) {
+        self.full = true;
+    }
+
     /// Takes in an event.
     pub(super) fn event(&mut self, event: &Event, at: Instant, files: &Files) {
         if event.need_rescan() {
@@ -98,6 +103,10 @@ impl Pending {
 
     fn complete(&mut self, path: &Path, at: Instant, files: &Files) {
         let first = self.writing.remove(path).map_or(at, |(first, _)| first);
+        // A look that began after the event has seen what it tells.
+        if files.has_read(path, at) {
+            return;
+        }
         self.since(first);
         if files.knows(path) {
             self.paths.insert(path.to_owned());
@@ -134,5 +143,110 @@ impl Pending {
         let paths = std::mem::take(&mut self.paths);
         let full = std::mem::take(&mut self.full);
         ((!full).then_some(paths), self.at.take().unwrap_or(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::clock::Clock;
+    use notify::event::{DataChange, RenameMode};
+    use std::fs;
+    use std::time::Duration;
+
+    const CREATE: EventKind = EventKind::Create(CreateKind::File);
+    const WRITE: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    const CLOSE: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    const RENAME: EventKind = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+
+    struct Bench {
+        folder: tempfile::TempDir,
+        files: Files,
+        clock: Clock,
+        pending: Pending,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("a.yaml"), "").unwrap();
+            let clock = Clock::manual();
+            let mut files = Files::new(vec![folder.path().to_owned()]);
+            files.scan(clock.now());
+            Self { folder, files, clock, pending: Pending::default() }
+        }
+
+        /// One event, one millisecond after what was before.
+        fn event(&mut self, kind: EventKind, name: &str) -> Instant {
+            self.clock.advance(Duration::from_millis(1));
+            let now = self.clock.now();
+            self.pending.event(&Event::new(kind).add_path(self.folder.path().join(name)), now, &self.files);
+            now
+        }
+
+        fn take(&mut self) -> (Option<BTreeSet<PathBuf>>, Instant) {
+            self.pending.take(self.clock.now())
+        }
+    }
+
+    #[test]
+    fn a_write_counts_from_its_first_event_and_only_when_closed() {
+        let mut bench = Bench::new();
+        let first = bench.event(WRITE, "a.yaml");
+        bench.event(WRITE, "a.yaml");
+        assert!(!bench.pending.is_ready());
+        assert_eq!(bench.pending.open().len(), 1);
+        bench.event(CLOSE, "a.yaml");
+        assert_eq!(bench.take(), (Some(BTreeSet::from([bench.folder.path().join("a.yaml")])), first));
+        assert!(bench.pending.open().is_empty() && !bench.pending.is_ready());
+    }
+
+    #[test]
+    fn a_file_that_is_never_closed_counts_when_it_is_quiet() {
+        let mut bench = Bench::new();
+        let first = bench.event(WRITE, "a.yaml");
+        let last = bench.event(WRITE, "a.yaml");
+        assert_eq!(bench.pending.next(), Some(last + QUIET));
+        bench.pending.expire(bench.clock.now(), &bench.files);
+        assert!(!bench.pending.is_ready());
+        bench.clock.advance(QUIET);
+        bench.pending.expire(bench.clock.now(), &bench.files);
+        assert_eq!(bench.take().1, first);
+    }
+
+    #[test]
+    fn what_a_look_has_seen_already_is_not_looked_at_again() {
+        let mut bench = Bench::new();
+        bench.event(WRITE, "a.yaml");
+        let closed = bench.clock.now();
+        bench.clock.advance(Duration::from_millis(1));
+        bench.files.scan(bench.clock.now());
+        let event = Event::new(CLOSE).add_path(bench.folder.path().join("a.yaml"));
+        bench.pending.event(&event, closed, &bench.files);
+        assert!(!bench.pending.is_ready());
+    }
+
+    #[test]
+    fn new_files_and_swaps_need_a_full_look() {
+        for (kind, name) in [(CLOSE, "b.yaml"), (RENAME, "b.yaml"), (RENAME, "..data"), (RENAME, "folder")] {
+            let mut bench = Bench::new();
+            bench.event(kind, name);
+            assert_eq!(bench.take().0, None, "{kind:?} {name}");
+        }
+    }
+
+    #[test]
+    fn left_overs_of_editors_and_strangers_are_nothing() {
+        for (kind, name) in [
+            (RENAME, ".a.yaml.swp"),
+            (CLOSE, "4913"),
+            (CREATE, "notes.txt"),
+            (WRITE, "a.yaml~"),
+            (RENAME, "/elsewhere"),
+        ] {
+            let mut bench = Bench::new();
+            bench.event(kind, name);
+            assert!(!bench.pending.is_ready() && bench.pending.open().is_empty(), "{kind:?} {name}");
+        }
     }
 }

@@ -61,6 +61,8 @@ struct Known {
     findings: Vec<Finding>,
     unreadable: Option<Finding>,
     suspect: Option<Suspect>,
+    /// When the look began that read it last.
+    read: Option<Instant>,
     /// Since when it is not there.
     missing: Option<Instant>,
 }
@@ -132,6 +134,15 @@ impl Files {
     /// Whether a file at this absolute path is known.
     pub(super) fn knows(&self, path: &Path) -> bool {
         self.by_path.contains_key(path)
+    }
+
+    /// Whether the file was read since then, with nothing held back.
+    pub(super) fn has_read(&self, path: &Path, since: Instant) -> bool {
+        let read = |name: &String| {
+            let known = self.files.get(name);
+            known.is_some_and(|known| known.read > Some(since) && known.suspect.is_none() && known.missing.is_none())
+        };
+        self.by_path.get(path).is_some_and(|names| names.iter().all(read))
     }
 
     /// The folders whose changes matter, as absolute paths.
@@ -250,6 +261,7 @@ impl Files {
             }
         };
         known.unreadable = None;
+        known.read = Some(look.now);
         let hash = xxh3_128(&bytes);
         if known.hash == Some(hash) {
             known.suspect = None;
@@ -285,6 +297,7 @@ impl Known {
             findings: Vec::new(),
             unreadable: None,
             suspect: None,
+            read: None,
             missing: None,
         }
     }
@@ -519,7 +532,7 @@ mod tests {
         let none = BTreeSet::new();
         bench.write("a.yaml", gateway("a", 80));
         bench.changes();
-        let mut look = |bench: &mut Bench| {
+        let look = |bench: &mut Bench| {
             let now = bench.clock.now();
             bench.files.look(&Look { paths: None, open: &none, patient: true, now, at: now })
         };

@@ -51,7 +51,7 @@ pub(super) fn locate(text: &str, paths: &[Vec<Step>]) -> Vec<Option<(usize, usiz
 #[derive(Default)]
 struct Wanted {
     ids: Vec<usize>,
-    below: BTreeMap<Step, Wanted>,
+    below: BTreeMap<Step, Self>,
 }
 
 impl Wanted {

@@ -6,11 +6,17 @@ use serde_json::{Map, Number, Value};
 use std::cell::Cell;
 use std::fmt;
 
+/// The most brackets that may stay open: the parser takes long to find out that they are too many, and this many are
+/// in no text by chance.
+const MAX_OPEN: usize = 100_000;
 /// What one node costs, beside the length of its text: no document without aliases can spend more than
 /// `NODE_COST` for each of its bytes.
 const NODE_COST: usize = 16;
 /// What a short document may grow to by its aliases.
 const FREE: usize = 1 << 20;
+
+/// What both parsers say when a document nests too deeply.
+const TOO_DEEP: &str = "recursion limit exceeded";
 
 /// Why a document could not be read.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,6 +49,10 @@ pub(super) fn read(text: &str, json: bool) -> Result<Value, Broken> {
         let message = format!("the document has more than {MAX_MARKS} fields, list entries and lines");
         return Err(Broken { code: LIMIT, message, position: None });
     }
+    let count = |bytes: [u8; 2]| text.bytes().filter(|byte| bytes.contains(byte)).count();
+    if count(*b"[{") > count(*b"]}") + MAX_OPEN {
+        return Err(broken(TOO_DEEP, None, &budget));
+    }
     node.deserialize(yaml_serde::Deserializer::from_str(text)).map_err(|error| {
         let position = error.location().map(|location| (location.line(), location.column()));
         broken(&error.to_string(), position, &budget)
@@ -54,12 +64,11 @@ fn marks(text: &str) -> usize {
 }
 
 fn broken(message: &str, position: Option<(usize, usize)>, budget: &Budget) -> Broken {
-    let too_deep = message.contains("recursion limit exceeded");
     if budget.exceeded.get() || message.contains("repetition limit exceeded") {
         let message = "aliases (`*name`) make the document grow without bounds".to_owned();
         return Broken { code: LIMIT, message, position };
     }
-    if too_deep {
+    if message.contains(TOO_DEEP) {
         let message = format!("the document nests deeper than {MAX_DEPTH} levels, or an alias (`*name`) holds itself");
         return Broken { code: LIMIT, message, position };
     }
@@ -286,6 +295,7 @@ mod tests {
         assert_eq!(bad(&large).code, LIMIT);
         assert_eq!(bad("a: &a\n  b: *a\n").code, LIMIT);
         assert_eq!(bad(&format!("{}{}", "[".repeat(500), "]".repeat(500))).code, LIMIT);
+        assert_eq!(bad(&"[".repeat(MAX_OPEN + 1)).code, LIMIT);
         assert_eq!(bad(&"- ".repeat(MAX_MARKS + 1)).code, LIMIT);
     }
 
