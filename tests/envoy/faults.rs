@@ -18,7 +18,7 @@ async fn start_with_proxy(settings: &Value, arguments: &[&str]) -> (Argosy, Prox
     let mut objects = base(one);
     objects.retain(|object| object["kind"] != "EnvoyProxy");
     objects.push(envoy_proxy("c", settings));
-    objects.push(http_route("r", "g", &[], &[prefix("/", "one")]));
+    objects.push(http_route("r", "g", &["h"], &[prefix("/", "one")]));
     argosy.write("base.yaml", file(&objects));
     argosy.start_with(arguments).await;
     let proxy = argosy.proxy("default/g").await;
