@@ -41,7 +41,9 @@ async fn start() -> (Argosy, Run) {
 fn certificate(argosy: &Argosy, gateway: &str) -> Fleet {
     let out = argosy.path(&gateway.replace('/', "-"));
     let folder = out.display().to_string();
-    run(&["cert", "--state-dir", &argosy.state_dir(), "--gateway", gateway, "--out", &folder]).success();
+    let config = argosy.path("argosy.yaml").display().to_string();
+    let which = ["--config", &config, "--class", "public", "--gateway", gateway];
+    run(&[&["cert", "--state-dir", &argosy.state_dir(), "--out", &folder][..], &which].concat()).success();
     let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
     let mode = std::fs::metadata(out.join("tls.key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "the key is for nobody else");
@@ -73,10 +75,11 @@ async fn reads_only_its_own(ads: &mut Ads, own: &str, other: &str) -> Result<(),
     ads.subscribe(Types::LDS, &[&table(other)]).await?;
     ads.subscribe(Types::CDS, &[&cluster(other)]).await?;
     // The other's names come first, so that they would have been answered by the time one's own are.
+    // Endpoints before routes, as Envoy does: routes wait for warm clusters.
     for (kind, mine, theirs) in [
+        (Types::EDS, cluster(own), cluster(other)),
         (Types::SDS, secret(own), secret(other)),
         (Types::RDS, table(own), table(other)),
-        (Types::EDS, cluster(own), cluster(other)),
     ] {
         ads.subscribe(kind, &[&theirs]).await?;
         ads.subscribe(kind, &[&mine]).await?;

@@ -53,7 +53,7 @@ async fn no_file_of_the_corpus_ends_argosy_or_costs_a_neighbour_anything() {
     // A name of its own: the corpus has objects called g and r in this namespace.
     objects.retain(|object| object["kind"] != "Gateway");
     objects.push(gateway("neighbour", "c", &[http("http", 8080)]));
-    objects.push(http_route("fine", "neighbour", &[], &[prefix("/", "one")]));
+    objects.push(http_route("fine", "neighbour", &["h"], &[prefix("/", "one")]));
     // The corpus' Gateways are to be nobody's: they would each start an Envoy.
     let text = file(&objects).replace("\"c\"", "\"good\"");
     argosy.write("good.yaml", text);

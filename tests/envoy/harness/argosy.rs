@@ -102,6 +102,8 @@ impl Argosy {
         assert!(self.child.is_none(), "one process a folder");
         let log = File::options().create(true).append(true).open(self.path("argosy.log")).unwrap();
         let any = "127.0.0.1:0";
+        // A restart keeps the address that the Envoys connect to: with another one they would have to be replaced.
+        let xds = self.run.map_or_else(|| any.to_owned(), |run| run.xds.to_string());
         let child = command::argosy()
             .arg("serve")
             .arg("--config")
@@ -112,7 +114,7 @@ impl Argosy {
             .arg(self.path("state"))
             .arg("--envoy")
             .arg(command::envoy())
-            .args(["--xds-addr", any, "--admin-addr", any, "--metrics-addr", any, "--health-addr", any])
+            .args(["--xds-addr", &xds, "--admin-addr", any, "--metrics-addr", any, "--health-addr", any])
             .args(arguments)
             .env("ARGOSY_INFRA__HOST__ADDRESSES", format!("{}.0/24", self.subnet))
             .stdout(log.try_clone().unwrap())
@@ -172,7 +174,7 @@ impl Argosy {
             match probe().await {
                 Ok(found) => return found,
                 Err(last) if start.elapsed() > PATIENCE => {
-                    panic!("not within {} s: {what}\nlast: {last}\n{}", PATIENCE.as_secs(), self.log_tail())
+                    panic!("not within {} s: {what}\nlast: {last}", PATIENCE.as_secs())
                 }
                 Err(_) => sleep(PAUSE).await,
             }
@@ -290,6 +292,10 @@ impl Argosy {
 
 impl Drop for Argosy {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Into the output of the test that fails.
+            eprintln!("{}", self.log_tail());
+        }
         let mut pids = self.envoys();
         if let Some(child) = &mut self.child {
             let pid = u64::from(child.id());

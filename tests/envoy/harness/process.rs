@@ -33,16 +33,21 @@ pub(crate) fn wait_gone(pids: &[u64], patience: Duration) -> bool {
     true
 }
 
-/// The Envoys that the records of a state folder name (`<state>/host/*/process.json`).
+/// The Envoys that the records of a state folder name (`<state>/host/*/process-<slot>.json`).
 pub(crate) fn recorded(state: &Path) -> Vec<u64> {
     let folders = std::fs::read_dir(state.join("host")).into_iter().flatten().flatten();
-    let records = folders.filter_map(|folder| std::fs::read(folder.path().join("process.json")).ok());
-    let pids = records.filter_map(|record| serde_json::from_slice::<serde_json::Value>(&record).ok()?["pid"].as_u64());
-    pids.filter(|pid| is_envoy(*pid)).collect()
+    let files = folders.filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten().flatten();
+    let records = files.filter(|file| {
+        let name = file.file_name().to_string_lossy().into_owned();
+        name.starts_with("process") && name.ends_with(".json")
+    });
+    let pid = |record: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&record).ok()?["pid"].as_u64();
+    let pids = records.filter_map(|record| pid(std::fs::read(record.path()).ok()?));
+    pids.filter(|pid| runs_from(*pid, state)).collect()
 }
 
-/// A record may be old, and its number somebody else's by now.
-fn is_envoy(pid: u64) -> bool {
-    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-    program.is_some_and(|program| program.file_name().is_some_and(|name| name.to_string_lossy().contains("envoy")))
+/// A record may be old, and its number somebody else's by now: an Envoy of this folder has the folder in its arguments.
+fn runs_from(pid: u64, state: &Path) -> bool {
+    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&arguments).contains(&*state.to_string_lossy())
 }

@@ -15,7 +15,7 @@ async fn start() -> (Argosy, Target) {
     let mut argosy = Argosy::prepare();
     let one = argosy.backends.echo("one").await;
     let mut objects = base(one);
-    objects.push(http_route("r", "g", &[], &[prefix("/", "one")]));
+    objects.push(http_route("r", "g", &["h"], &[prefix("/", "one")]));
     argosy.write("base.yaml", file(&objects));
     argosy.start().await;
     let target = argosy.proxy("default/g").await.plain(8080);

@@ -57,6 +57,7 @@ async fn weights_are_shares_and_a_backend_that_cannot_be_resolved_answers_500_fo
     let mut count = async |path: &str| {
         let mut found: BTreeMap<String, u32> = BTreeMap::new();
         for _ in 0..400 {
+            assert!(session.usable().await, "the connection stays open");
             let answer = session.get(path, &[]).await.unwrap();
             *found.entry(answer.backend().unwrap_or_else(|| answer.status.to_string())).or_default() += 1;
         }

@@ -48,7 +48,8 @@ async fn a_renewed_certificate_is_served_and_no_connection_is_dropped() {
     let after = proxy.secure(8443, &new.ca);
     argosy
         .wait("the new certificate is served", async || {
-            assert_eq!(kept.get("/", &[]).await.unwrap().status, 200, "the connection from before goes on");
+            assert!(kept.usable().await, "the connection from before stays open");
+            assert_eq!(kept.get("/", &[]).await.unwrap().status, 200, "and goes on");
             let answer = after.get("good.example.com", "/", &[]).await.map_err(|error| error.to_string())?;
             if answer.status == 200 { Ok(()) } else { Err(format!("status {}", answer.status)) }
         })
