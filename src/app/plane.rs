@@ -59,12 +59,13 @@ pub struct Addresses {
     pub health: SocketAddr,
 }
 
-/// A running control plane.
+/// A running control plane. Dropped before it ended in order, it ends its Envoys at once.
 pub struct Plane {
     addresses: Addresses,
     handles: admin::Handles,
     tasks: Tasks,
     deadline: Duration,
+    host: Option<Arc<Host>>,
     _run_file: RunFile,
 }
 
@@ -85,8 +86,20 @@ impl Plane {
     }
 
     /// Ends everything in order; false when the deadline passed first.
-    pub async fn shutdown(self) -> bool {
-        self.tasks.shutdown(self.deadline).await
+    pub async fn shutdown(mut self) -> bool {
+        let in_time = self.tasks.shutdown(self.deadline).await;
+        if in_time {
+            self.host = None;
+        }
+        in_time
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        if let Some(host) = &self.host {
+            host.end_now();
+        }
     }
 }
 
@@ -117,7 +130,7 @@ pub async fn start(settings: Settings) -> Result<Plane, StartError> {
     base.follow_files(&engine);
     base.retry_bindings(&engine);
     base.write_status(&engine)?;
-    if let Some(host) = host {
+    if let Some(host) = host.clone() {
         base.tasks.spawn("host", host.run(addresses.xds, engine.plans(), translated));
     }
     let run = Run {
@@ -131,7 +144,7 @@ pub async fn start(settings: Settings) -> Result<Plane, StartError> {
     tracing::info!(xds = %addresses.xds, admin = %addresses.admin, metrics = %addresses.metrics, health = %addresses.health,
         "argosy is up");
     let deadline = base.settings.shutdown.deadline();
-    Ok(Plane { addresses, handles, tasks: base.tasks, deadline, _run_file: run_file })
+    Ok(Plane { addresses, handles, tasks: base.tasks, deadline, host, _run_file: run_file })
 }
 
 /// What the parts have in common.

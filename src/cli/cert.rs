@@ -2,10 +2,10 @@
 
 use super::command::End;
 use super::output;
+use super::settings;
 use crate::certificates::Authority;
 use crate::model::FleetKey;
 use crate::runtime::clock::Clock;
-use crate::settings;
 use crate::tenant::Classes;
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -36,7 +36,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<End> {
     let overrides = json!({"stateDir": args.state_dir});
-    let settings = settings::load(args.config.as_deref(), std::env::vars(), overrides)?;
+    let settings = settings::load(args.config.as_deref(), overrides)?;
     let classes = Classes::new(&settings.classes).map_err(|problem| anyhow::anyhow!("classes: {problem}"))?;
     let names: Vec<String> = classes.iter().map(|(class, _)| class.to_owned()).collect();
     let class = match (&args.class, &names[..]) {

@@ -2,7 +2,7 @@
 
 use super::command::End;
 use super::output;
-use crate::settings;
+use super::settings;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ struct Print {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<End> {
     let Command::Print(print) = &args.command;
-    let settings = settings::load(print.config.as_deref(), std::env::vars(), json!({}))?;
+    let settings = settings::load(print.config.as_deref(), json!({}))?;
     output::text_out(&settings.to_yaml())?;
     Ok(End::Good)
 }

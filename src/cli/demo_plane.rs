@@ -2,8 +2,8 @@
 
 use super::command::End;
 use super::demo::{self, Plane, Rollout, Wanted};
+use super::settings;
 use crate::app;
-use crate::settings;
 use crate::telemetry::logs;
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ async fn start(wanted: Wanted) -> anyhow::Result<Running> {
         overrides["infra"] = json!({"host": {"envoy": envoy}});
     }
     // The environment counts as it does for `serve`; there is no settings file.
-    let settings = settings::load(None, std::env::vars(), overrides)?;
+    let settings = settings::load(None, overrides)?;
     logs::init(&settings.log)?;
     Ok(Running(app::start(settings).await?))
 }

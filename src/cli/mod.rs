@@ -12,6 +12,7 @@ mod demo_plane;
 mod output;
 mod proxies;
 mod serve;
+mod settings;
 mod status;
 mod translate;
 

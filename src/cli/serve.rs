@@ -1,10 +1,11 @@
 //! `argosy serve`.
 
 use super::command::End;
+use super::settings;
 use crate::app;
 use crate::infra::InfraKind;
 use crate::runtime::shutdown::Signals;
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 use crate::telemetry::logs;
 use anyhow::Context;
 use serde_json::{Map, Value, json};
@@ -98,7 +99,7 @@ fn insert(map: &mut Map<String, Value>, path: &[&str], value: Value) {
 
 /// Runs until a signal or until a part dies.
 pub(super) fn run(args: &Args) -> anyhow::Result<End> {
-    let settings = settings::load(args.config.as_deref(), std::env::vars(), args.overrides())?;
+    let settings = settings::load(args.config.as_deref(), args.overrides())?;
     logs::init(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(settings))

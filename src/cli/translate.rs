@@ -2,10 +2,10 @@
 
 use super::command::End;
 use super::output::{self, Format, complain};
+use super::settings;
 use crate::app::{Offline, resources};
 use crate::envoy;
 use crate::model::FleetKey;
-use crate::settings;
 use crate::snapshot::Snapshot;
 use crate::tenant::Classes;
 use anyhow::{Context, bail};
@@ -49,7 +49,7 @@ enum Target {
 /// The classes of a settings file; without one every controllerName is ours.
 pub(super) fn classes(config: Option<&Path>) -> anyhow::Result<Classes> {
     let Some(config) = config else { return Ok(Classes::any()) };
-    let settings = settings::load(Some(config), std::env::vars(), Value::Object(Map::new()))?;
+    let settings = settings::load(Some(config), Value::Object(Map::new()))?;
     Classes::new(&settings.classes).map_err(|problem| anyhow::anyhow!("{}: classes: {problem}", config.display()))
 }
 

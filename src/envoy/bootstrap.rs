@@ -2,7 +2,7 @@
 
 use super::patch::{checked, operate};
 use crate::model::{BootstrapPatch, FleetKey};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -173,14 +173,15 @@ fn base(input: &Input<'_>) -> Value {
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {"clusters": [xds_cluster(input)]},
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": static_layer()}]},
+        // Connections above this are closed at once; without a limit Envoy ends for want of memory or descriptors.
+        "overload_manager": {"resource_monitors": [{
+            "name": "envoy.resource_monitors.global_downstream_max_connections",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                "max_active_downstream_connections": 50_000,
+            },
+        }]},
     })
-}
-
-fn static_layer() -> Map<String, Value> {
-    let mut layer = Map::new();
-    layer.insert("overload.global_downstream_max_connections".to_owned(), json!(50_000));
-    layer
 }
 
 fn socket(address: SocketAddr) -> Value {

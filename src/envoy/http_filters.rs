@@ -57,10 +57,11 @@ fn ext_auth(ext_auth: &ExtAuth) -> Value {
         "clear_route_cache": ext_auth.recompute_route,
     }));
     match &ext_auth.service {
-        ExtAuthService::Grpc(backend) => {
+        ExtAuthService::Grpc { backend, authority } => {
             config.insert(
                 "grpc_service".to_owned(),
-                json!({"envoy_grpc": {"cluster_name": backend.cluster_name()}, "timeout": timeout}),
+                // Without it Envoy sends the name of the cluster, which is no valid authority.
+                json!({"envoy_grpc": {"cluster_name": backend.cluster_name(), "authority": authority}, "timeout": timeout}),
             );
         }
         ExtAuthService::Http { backend, authority, path, headers_to_backend } => {

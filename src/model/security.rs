@@ -120,7 +120,12 @@ pub struct ExtAuth {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExtAuthService {
     /// `envoy.service.auth.v3.Authorization`.
-    Grpc(BackendKey),
+    Grpc {
+        /// The service.
+        backend: BackendKey,
+        /// `host:port`, sent as `:authority`.
+        authority: String,
+    },
     /// Plain HTTP.
     Http {
         /// The service.

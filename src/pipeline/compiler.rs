@@ -178,17 +178,17 @@ impl Compiler {
             return;
         };
         run.report = true;
-        self.controller_name = view
-            .gateway(&self.name)
-            .and_then(|gateway| view.gateway_class(&gateway.spec.gateway_class_name))
-            .map(|class| class.spec.controller_name.clone())
-            .unwrap_or_default();
         if let Some(gateway) = &unit.gateway {
             if self.fleet().is_some_and(|fleet| *fleet != gateway.fleet) {
                 run.gone = self.drop_fleet(binder);
             }
             self.take_gateway(Arc::new(gateway.clone()), binder, run);
         }
+        self.controller_name = view
+            .gateway(&self.name)
+            .and_then(|gateway| view.gateway_class(&gateway.spec.gateway_class_name))
+            .map(|class| class.spec.controller_name.clone())
+            .unwrap_or_default();
         self.unit = Some(unit);
     }
 

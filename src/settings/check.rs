@@ -30,9 +30,6 @@ impl Settings {
         for folder in self.files.folders.iter().filter(|folder| !seen.insert(*folder)) {
             problems.push(format!("files.folders: {} is there twice; remove one", folder.display()));
         }
-        if self.files.poll_seconds == 0 {
-            problems.push("files.pollSeconds: 0 would never rest; the default is 10".to_owned());
-        }
     }
 
     fn xds(&self, problems: &mut Vec<String>) {

@@ -181,11 +181,12 @@ fn ext_auth(
         .map_err(|problem| format!("{path}: {} ({})", problem.message, problem.reason))?;
     backends.insert(backend.clone());
     let namespace = reference.namespace.as_deref().unwrap_or(&policy.metadata.namespace);
+    let authority = format!("{}.{namespace}:{}", reference.name, reference.port.unwrap_or(80));
     let service = match &spec.http {
-        None => ExtAuthService::Grpc(backend),
+        None => ExtAuthService::Grpc { backend, authority },
         Some(http) => ExtAuthService::Http {
             backend,
-            authority: format!("{}.{namespace}:{}", reference.name, reference.port.unwrap_or(80)),
+            authority,
             path: http.path.clone().unwrap_or_default(),
             headers_to_backend: http.headers_to_backend.clone(),
         },

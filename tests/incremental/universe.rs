@@ -12,17 +12,17 @@ const ROUTES: usize = 6;
 const SERVICES: usize = 4;
 
 /// The slot of the EnvoyProxy.
-pub const PROXY: usize = 2 + GATEWAYS + ROUTES + SERVICES * 2 + 2 + 2 + 2;
+pub(crate) const PROXY: usize = 2 + GATEWAYS + ROUTES + SERVICES * 2 + 2 + 2 + 2;
 
 /// How many objects there are.
-pub const SLOTS: usize = 2 + GATEWAYS + ROUTES + SERVICES * 2 + 2 + 2 + 2 + 1 + 2 + 2 + 1;
+pub(crate) const SLOTS: usize = 2 + GATEWAYS + ROUTES + SERVICES * 2 + 2 + 2 + 2 + 1 + 2 + 2 + 1;
 
-pub struct Universe {
+pub(crate) struct Universe {
     certificates: Vec<(String, String)>,
 }
 
 impl Universe {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let make = |name: &str| {
             let identity = DemoIdentity::generate(&[name]).unwrap_or_else(|_| panic!("a certificate"));
             (identity.certificate, identity.key)
@@ -30,12 +30,12 @@ impl Universe {
         Self { certificates: vec![make("a.example.com"), make("b.example.com")] }
     }
 
-    pub fn key(&self, slot: usize) -> ObjectKey {
+    pub(crate) fn key(&self, slot: usize) -> ObjectKey {
         self.object(slot, 0, 1).key()
     }
 
     /// The object of a slot in one of its variants.
-    pub fn object(&self, slot: usize, variant: usize, generation: i64) -> Object {
+    pub(crate) fn object(&self, slot: usize, variant: usize, generation: i64) -> Object {
         let mut value = self.value(slot, variant);
         value["metadata"]["generation"] = json!(generation);
         let text = serde_json::to_vec(&value).unwrap();

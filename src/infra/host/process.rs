@@ -116,6 +116,16 @@ impl Running {
     }
 }
 
+/// Ends the process of a record at once, if it is still the one that was started.
+pub(super) fn kill(record: &Record) {
+    let Some(pid) = i32::try_from(record.pid).ok().and_then(Pid::from_raw) else { return };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    // Looked at after the descriptor is open, as in `adopt`.
+    if record.is_alive() {
+        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+    }
+}
+
 #[allow(deprecated, reason = "what replaces it is unsafe to call; the descriptor is owned, so this is sound")]
 fn open(pid: u32) -> io::Result<AsyncFd<OwnedFd>> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;

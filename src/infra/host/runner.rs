@@ -175,6 +175,17 @@ impl Host {
         }
     }
 
+    /// Ends all Envoys at once, for a process that cannot wait; with `keep_proxies` they are left running.
+    pub fn end_now(&self) {
+        if self.settings.keep_proxies {
+            return;
+        }
+        match adopt::scan(&self.root) {
+            Ok(found) => found.values().flatten().for_each(super::process::kill),
+            Err(error) => tracing::error!(%error, "the records of Envoys cannot be read; the next start adopts them"),
+        }
+    }
+
     /// All fleets with a process, or that should have one.
     pub fn processes(&self) -> Vec<Process> {
         let shown = self.shown.lock().clone();
