@@ -137,7 +137,6 @@ mod tests {
         one(|settings| settings.xds.new_streams_per_second = 0, "xds.newStreamsPerSecond: ");
         one(|settings| settings.xds.max_request_bytes = 0, "xds.maxRequestBytes: ");
         one(|settings| settings.xds.certificate_hours = 0, "xds.certificateHours: ");
-        one(|settings| settings.files.poll_seconds = 0, "files.pollSeconds: ");
         one(|settings| settings.xds.trust_domain = "Argosy/x".to_owned(), "xds.trustDomain: \"Argosy/x\" is no SPIFFE");
         one(|settings| settings.log.level = "a=loud".to_owned(), "log.level: \"a=loud\" cannot be read");
         one(|settings| settings.state_dir = PathBuf::new(), "stateDir: is empty");
