@@ -192,7 +192,7 @@ async fn streams_over_the_limit_are_refused_and_ended_ones_make_room() {
     first.send(&request(ResourceType::Cluster, &[])).await.unwrap();
     assert_eq!(names(&response(&mut first).await), ["c"]);
     drop(first);
-    within(async { while plane.open(&fleet("a")).await.is_err() {} }).await;
+    within(Box::pin(async { while plane.open(&fleet("a")).await.is_err() {} })).await;
 }
 
 #[tokio::test]

@@ -258,7 +258,11 @@ impl Stream {
         if !first && request.subscribe.is_empty() && request.unsubscribe.is_empty() {
             return;
         }
-        let new = state.subscription.update(&request.subscribe, &request.unsubscribe);
+        // The fleet's own names are shared by all its streams.
+        let target = self.target.as_ref();
+        let known = |name: &str| target.and_then(|t| t.snapshot.get(kind, name)).map(|r| Arc::clone(r.name()));
+        let shared = |name: &str| known(name).unwrap_or_else(|| Arc::from(name));
+        let new = state.subscription.update(&request.subscribe, &request.unsubscribe, shared);
         for name in &new {
             // A name that is asked for again has to be answered whatever the client is thought to have.
             state.refused.remove(name);
@@ -365,7 +369,7 @@ impl Stream {
             && state.refused.is_empty()
             && state.owed.is_empty()
             && state.foreign.is_empty()
-            && !(removes && !self.missing(kind, target).removals.is_empty())
+            && (!removes || self.missing(kind, target).removals.is_empty())
     }
 
     fn is_synced(&self, target: &Published) -> bool {
@@ -409,6 +413,10 @@ impl Stream {
     fn send_clusters(&mut self, target: &Published, edit: Edit, mut removed: Vec<Arc<str>>, actions: &mut Vec<Action>) {
         let state = &mut self.types[Cluster as usize];
         state.has = state.has.apply(&edit);
+        if self.missing(Cluster, target).is_empty() {
+            // Equal to the fleet's own: shared with it, and compared with the next one at no cost.
+            self.types[Cluster as usize].has = target.snapshot.clone();
+        }
         removed.sort();
         removed.dedup();
         removed.iter().for_each(|name| {
@@ -551,7 +559,7 @@ impl TypeState {
 }
 
 /// Whether a message has a name in it, as a whole: `service/a/b/80` is not in `service/a/b/8080: bad`.
-fn mentions(message: &str, name: &str) -> bool {
+pub(super) fn mentions(message: &str, name: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/');
     message.match_indices(name).any(|(at, _)| {
         let before = message[..at].chars().next_back();
@@ -563,8 +571,3 @@ fn mentions(message: &str, name: &str) -> bool {
         ends && !before.is_some_and(|c| part(c) || c == '.')
     })
 }
-
-#[cfg(test)]
-mod client_tests;
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,6 @@
-//! One test for each rule of the stream; random lives are in `client_tests`.
+//! One test for each rule of the stream; random lives are in `client_tests.rs`.
 
-use super::{Action, Request, Stream, mentions};
+use super::stream::{Action, Request, Stream, mentions};
 use crate::model::FleetKey;
 use crate::runtime::clock::Clock;
 use crate::snapshot::{Edit, Fleet, Registry, Resource, ResourceType, Stamps};
@@ -127,7 +127,10 @@ fn routes_do_not_go_before_their_clusters_are_acknowledged_and_warm() {
 fn a_client_without_endpoints_is_not_waited_for() {
     let mut talk = Talk::new();
     talk.publish(vec![resource(Listener, "l", "1")], &[]);
-    (talk.subscribe(Cluster, &[]), talk.ack(Cluster), talk.subscribe(Listener, &[]), talk.ack(Listener));
+    talk.subscribe(Cluster, &[]);
+    talk.ack(Cluster);
+    talk.subscribe(Listener, &[]);
+    talk.ack(Listener);
     let new = vec![resource(Cluster, "d", "1"), resource(Endpoints, "d", "1"), resource(Listener, "l", "2")];
     assert_eq!(talk.publish(new, &[]), ["cds: d"]);
     assert_eq!(talk.ack(Cluster), ["lds: l"]);
@@ -154,7 +157,8 @@ fn clusters_do_not_go_before_the_routes_of_a_changed_listener_were_asked_for() {
     let mut talk = Talk::in_step();
     let new = vec![resource(Listener, "l", "2"), resource(Route, "q", "1")];
     assert_eq!(talk.publish(new, &[(Cluster, "c"), (Route, "r")]), ["lds: l", "sds: s", "rds: -r"]);
-    (talk.ack(Secret), talk.ack(Route));
+    talk.ack(Secret);
+    talk.ack(Route);
     // These were sent after the listener, but a client that reads in order answers the listener first.
     assert_eq!(talk.ack(Listener), ["cds: "], "an empty response: its answer comes after the request for q");
     assert!(talk.subscribe(Route, &["q"]).is_empty(), "which is held by the clusters in flight");
@@ -223,7 +227,8 @@ fn coming_back_with_everything_costs_endpoints_and_secrets_and_gets_one_empty_re
     assert!(talk.resume(Route, &["r"], &[has(Route, "r")]).is_empty());
     assert_eq!(talk.resume(Secret, &["s"], &[has(Secret, "s")]), ["sds: s"]);
     assert_eq!(talk.ack(Cluster), ["lds: "]);
-    (talk.ack(Endpoints), talk.ack(Secret));
+    talk.ack(Endpoints);
+    talk.ack(Secret);
     assert_eq!(talk.ack(Listener), ["synced"]);
 }
 
@@ -235,7 +240,8 @@ fn endpoints_do_not_wait_for_a_cluster_request_and_listeners_do() {
     assert!(talk.resume(Listener, &[], &[]).is_empty());
     assert!(talk.ack(Endpoints).is_empty());
     assert_eq!(talk.resume(Cluster, &[], &[]), ["cds: c", "eds: c"], "asked for by a client that is warm");
-    (talk.ack(Cluster), talk.ack(Endpoints));
+    talk.ack(Cluster);
+    talk.ack(Endpoints);
     assert_eq!(talk.nonces[Listener as usize], 4, "the listener follows");
 }
 
@@ -269,7 +275,8 @@ fn a_refused_version_is_not_sent_again_until_it_changes() {
         ["lds: l", "sds: s"],
         "neither the refused routes nor the end of a cluster that the old ones need"
     );
-    (talk.ack(Listener), talk.ack(Secret));
+    talk.ack(Listener);
+    talk.ack(Secret);
     assert_eq!(talk.publish(vec![resource(Route, "r", "good")], &[]), ["rds: r"]);
     assert_eq!(talk.ack(Route), ["cds: -c"]);
     assert!(!talk.stream.has_refusals());

@@ -1,6 +1,6 @@
 //! Random lives of a client that does what Envoy was measured to do, against the state machine.
 
-use super::{Action, Request, Stream};
+use super::stream::{Action, Request, Stream};
 use crate::model::FleetKey;
 use crate::snapshot::{Fleet, Published, Registry, Resource, ResourceType, Snapshot, Stamps};
 use ResourceType::{Cluster, Endpoints, Listener, Route, Secret};
@@ -373,16 +373,19 @@ impl Envoy {
     }
 }
 
+/// Type, resources and removals of a response.
+type Sent = (ResourceType, Vec<Arc<Resource>>, Vec<Arc<str>>);
+
 /// One client, one server, and what is on its way between them.
 struct Run {
     fleet: Arc<Fleet>,
     world: World,
     stream: Stream,
     envoy: Envoy,
-    inbox: VecDeque<(ResourceType, u64, Vec<Arc<Resource>>, Vec<Arc<str>>)>,
+    inbox: VecDeque<(u64, Sent)>,
     in_flight: BTreeMap<ResourceType, u64>,
     synced: Option<u64>,
-    sent: Vec<(ResourceType, Vec<Arc<Resource>>, Vec<Arc<str>>)>,
+    sent: Vec<Sent>,
 }
 
 impl Run {
@@ -427,7 +430,7 @@ impl Run {
                 Action::Send { kind, nonce, resources, removed, .. } => {
                     prop_assert!(self.in_flight.insert(kind, nonce).is_none(), "two responses of {kind:?} in flight");
                     self.sent.push((kind, resources.clone(), removed.clone()));
-                    self.inbox.push_back((kind, nonce, resources, removed));
+                    self.inbox.push_back((nonce, (kind, resources, removed)));
                 }
                 Action::Synced(published) => self.synced = Some(published.generation),
                 Action::Acked(_) | Action::Refused(_) | Action::Divided(_) => {}
@@ -437,7 +440,7 @@ impl Run {
     }
 
     fn client_reads(&mut self) -> Result<bool, TestCaseError> {
-        let Some((kind, nonce, resources, removed)) = self.inbox.pop_front() else { return Ok(false) };
+        let Some((nonce, (kind, resources, removed))) = self.inbox.pop_front() else { return Ok(false) };
         self.envoy.receive(kind, nonce, &resources, &removed);
         self.envoy.check()?;
         Ok(true)
