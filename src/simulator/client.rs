@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
-const PATH: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+pub(super) const PATH: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const CDS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const EDS: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 const LDS: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
@@ -30,23 +30,28 @@ const SDS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3
 pub struct Credentials {
     /// The certificate authority of the server.
     pub ca: String,
-    /// The client certificate.
+    /// The client certificate; empty for none.
     pub certificate: String,
     /// Its key.
     pub key: String,
 }
 
 impl Credentials {
-    fn tls(&self) -> anyhow::Result<Arc<rustls::ClientConfig>> {
+    pub(super) fn tls(&self) -> anyhow::Result<Arc<rustls::ClientConfig>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes())?)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots);
+        if self.certificate.is_empty() {
+            let mut config = builder.with_no_client_auth();
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            return Ok(Arc::new(config));
+        }
         let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)?;
+        let mut config = builder.with_client_auth_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Arc::new(config))
     }
@@ -173,7 +178,10 @@ fn follow_up(response: &DeltaDiscoveryResponse) -> anyhow::Result<Vec<(&'static 
                 secrets.extend(chain.transport_socket.iter().flat_map(secret_names));
             }
         }
-        asked.push((RDS, tables.into_iter().collect()));
+        // A request without names would ask for everything.
+        if !tables.is_empty() {
+            asked.push((RDS, tables.into_iter().collect()));
+        }
         if !secrets.is_empty() {
             asked.push((SDS, secrets.into_iter().collect()));
         }

@@ -78,18 +78,20 @@ pub(super) fn frame(message: &impl Message) -> Bytes {
 }
 
 impl GrpcStream {
-    /// The next message; `None` when the stream ended.
+    /// The next message; `None` when the stream ended with status 0.
     pub(super) async fn next<M: Message + Default>(&mut self) -> anyhow::Result<Option<M>> {
         loop {
             if let Some(message) = self.take()? {
                 return Ok(Some(message));
             }
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            let Some(frame) = self.body.frame().await else { anyhow::bail!("the stream ended without a status") };
             let frame = frame?;
             if let Some(trailers) = frame.trailers_ref()
                 && let Some(status) = trailers.get("grpc-status")
-                && status != "0"
             {
+                if status == "0" {
+                    return Ok(None);
+                }
                 let message = trailers.get("grpc-message").and_then(|m| m.to_str().ok()).unwrap_or_default();
                 anyhow::bail!("gRPC status {status:?}: {message}");
             }

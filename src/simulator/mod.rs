@@ -4,6 +4,8 @@
 
 mod client;
 mod grpc;
+mod session;
 pub mod objects;
 
 pub use client::{Credentials, Proxies, Seen};
+pub use session::Session;

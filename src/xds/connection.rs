@@ -12,11 +12,12 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// Frames of a response that wait for the connection. A slow client holds these and one response, which is shared.
+/// Frames of a response that wait for the connection. A slow client holds these and the list of what one response has:
+/// frames are made when their turn comes.
 pub(super) const FRAMES: usize = 4;
 
 /// What a stream runs with.
@@ -29,6 +30,9 @@ pub(super) struct Connection {
     /// Gives the place among `max_streams` back when the stream ends.
     pub(super) _permit: OwnedSemaphorePermit,
 }
+
+/// How long the end of a stream may wait for a client that reads slowly.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a stream ended.
 enum End {
@@ -61,8 +65,8 @@ impl Connection {
         if let Ok(message) = http::HeaderValue::from_str(&message) {
             trailers.insert("grpc-message", message);
         }
-        // The client may be gone already.
-        let _ = out.send(Frame::trailers(trailers)).await;
+        // The client may be gone already, or never read: the stream ends in any case.
+        let _ = tokio::time::timeout(FAREWELL, out.send(Frame::trailers(trailers))).await;
     }
 
     fn key(&self) -> &FleetKey {
@@ -74,7 +78,9 @@ impl Connection {
         let mut decoder = Decoder::default();
         let mut generation = self.fleet.subscribe();
         let mut sent_at: [Option<Instant>; 5] = [None; 5];
-        self.publish(id, &mut stream, &mut sent_at, out).await;
+        if let Err(end) = self.publish(id, &mut stream, &mut sent_at, out).await {
+            return end;
+        }
         loop {
             tokio::select! {
                 biased;
@@ -96,8 +102,8 @@ impl Connection {
                     if changed.is_err() {
                         return End::Removed;
                     }
-                    if !self.publish(id, &mut stream, &mut sent_at, out).await {
-                        return End::Client;
+                    if let Err(end) = self.publish(id, &mut stream, &mut sent_at, out).await {
+                        return end;
                     }
                 }
             }
@@ -111,8 +117,8 @@ impl Connection {
                     self.progress.node(id, node);
                 }
                 let actions = stream.request(&request);
-                if !self.act(id, actions, &mut sent_at, out).await {
-                    return End::Client;
+                if let Err(end) = self.act(id, actions, &mut sent_at, out).await {
+                    return end;
                 }
             }
         }
@@ -124,36 +130,35 @@ impl Connection {
         stream: &mut Stream,
         sent_at: &mut [Option<Instant>; 5],
         out: &mpsc::Sender<Frame<Bytes>>,
-    ) -> bool {
+    ) -> Result<(), End> {
         // Before the first complete translation nothing is answered: an empty answer would take everything away from a
         // proxy that has a configuration.
-        let Some(published) = self.fleet.current() else { return true };
-        self.progress.wanted(id, &published);
-        let actions = stream.published(published);
+        let Some(published) = self.fleet.current() else { return Ok(()) };
+        let actions = stream.published(Arc::clone(&published));
+        self.progress.wanted(id, &published, stream.has_refusals());
         self.act(id, actions, sent_at, out).await
     }
 
-    /// Carries actions out; false when the client is gone.
+    /// Carries actions out.
     async fn act(
         &self,
         id: u64,
         actions: Vec<Action>,
         sent_at: &mut [Option<Instant>; 5],
         out: &mpsc::Sender<Frame<Bytes>>,
-    ) -> bool {
+    ) -> Result<(), End> {
         for action in actions {
             match action {
                 Action::Send { kind, nonce, revision, resources, removed } => {
                     let frames = wire::response(kind, nonce, &revision, &resources, &removed);
-                    self.measure_push(kind.label(), frames.iter().map(Bytes::len).sum(), resources.len());
+                    self.measure_push(kind.label(), frames.len(), resources.len());
                     for frame in frames {
-                        if out.send(Frame::data(frame)).await.is_err() {
-                            return false;
-                        }
+                        self.write(frame, out).await?;
                     }
                     sent_at[kind as usize] = Some(self.progress.clock.now());
                 }
                 Action::Acked(kind) => self.result(kind.label(), "ack"),
+                Action::Divided(kind) => self.result(kind.label(), "nack"),
                 Action::Refused(refusal) => {
                     self.result(refusal.kind.label(), "nack");
                     self.progress.refused(id, &refusal);
@@ -161,7 +166,17 @@ impl Connection {
                 Action::Synced(published) => self.synced(id, &published, sent_at),
             }
         }
-        true
+        Ok(())
+    }
+
+    /// Hands a frame over. A client that does not read holds the stream here, and must not hold its end.
+    async fn write(&self, frame: Bytes, out: &mpsc::Sender<Frame<Bytes>>) -> Result<(), End> {
+        tokio::select! {
+            biased;
+            sent = out.send(Frame::data(frame)) => sent.map_err(|_| End::Client),
+            () = self.shutdown.cancelled() => Err(End::Drain),
+            () = self.fleet.removed().cancelled() => Err(End::Removed),
+        }
     }
 
     fn synced(&self, id: u64, published: &Arc<Published>, sent_at: &[Option<Instant>; 5]) {

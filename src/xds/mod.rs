@@ -10,6 +10,10 @@ mod server;
 mod connection;
 mod progress;
 mod metrics;
+#[cfg(test)]
+mod client_tests;
+#[cfg(test)]
+mod stream_tests;
 
 pub use metrics::Metrics;
 pub use progress::{Nack, Observer, Progress, ProxyState};

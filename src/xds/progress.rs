@@ -49,6 +49,8 @@ pub struct ProxyState {
     pub wanted: Option<Arc<str>>,
     /// What it last had completely.
     pub acked: Option<Arc<str>>,
+    /// The publication of `acked`: an earlier content may be published again.
+    acked_at: Option<Mark>,
     /// What it refused of what it should have.
     pub last_nack: Option<Nack>,
     opened: Instant,
@@ -73,10 +75,25 @@ struct Tables {
     fleets: BTreeMap<FleetKey, FleetProgress>,
 }
 
+/// Identifies a publication and orders those of a fleet, also across the removal of a fleet and its return, after which
+/// generations begin again. The snapshot itself is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark {
+    published: Instant,
+    generation: u64,
+    event: Instant,
+}
+
+impl Mark {
+    fn of(published: &Published) -> Self {
+        Self { published: published.published(), generation: published.generation, event: published.stamps.event }
+    }
+}
+
 #[derive(Default)]
 struct FleetProgress {
     streams: usize,
-    newest: Option<Arc<Published>>,
+    newest: Option<Mark>,
     acked: usize,
     /// half, p99, all: already measured for the newest revision.
     measured: [bool; 3],
@@ -112,6 +129,7 @@ impl Progress {
             peer,
             wanted: None,
             acked: None,
+            acked_at: None,
             last_nack: None,
             opened: self.clock.now(),
         };
@@ -130,27 +148,31 @@ impl Progress {
         let Some(proxy) = tables.proxies.remove(&id) else { return };
         if let Some(fleet) = tables.fleets.get_mut(&proxy.fleet) {
             fleet.streams = fleet.streams.saturating_sub(1);
-            let newest = fleet.newest.as_ref().map(|published| published.snapshot.revision());
-            if proxy.acked.as_ref() == newest {
+            if proxy.acked_at.is_some() && proxy.acked_at == fleet.newest {
                 fleet.acked = fleet.acked.saturating_sub(1);
             }
         }
     }
 
-    /// A proxy is about to be brought to a publication.
-    pub(super) fn wanted(&self, id: u64, published: &Arc<Published>) {
+    /// A proxy is about to be brought to a publication, with something in it that it has refused already or without.
+    pub(super) fn wanted(&self, id: u64, published: &Published, refused: bool) {
         let mut tables = self.tables.lock();
         let Some(proxy) = tables.proxies.get_mut(&id) else { return };
         proxy.wanted = Some(Arc::clone(published.snapshot.revision()));
-        proxy.last_nack = None;
-        let fleet = proxy.fleet.clone();
+        if !refused {
+            proxy.last_nack = None;
+        }
+        let (fleet, opened) = (proxy.fleet.clone(), proxy.opened);
+        let mark = Mark::of(published);
         let progress = tables.fleets.entry(fleet.clone()).or_default();
-        if progress.newest.as_ref().is_none_or(|newest| newest.generation < published.generation) {
-            progress.newest = Some(Arc::clone(published));
+        if progress.newest.is_none_or(|newest| newest < mark) {
+            progress.newest = Some(mark);
             progress.acked = 0;
             progress.measured = [false; 3];
             drop(tables);
-            self.measure_stages(&fleet, published);
+            if opened <= mark.published {
+                self.measure_stages(&fleet, published);
+            }
         }
     }
 
@@ -160,12 +182,14 @@ impl Progress {
         let mut tables = self.tables.lock();
         let Some(proxy) = tables.proxies.get_mut(&id) else { return };
         let revision = Arc::clone(published.snapshot.revision());
-        let (first, again) = (proxy.acked.is_none(), proxy.acked.as_ref() == Some(&revision));
+        let mark = Mark::of(published);
+        let (first, again) = (proxy.acked.is_none(), proxy.acked_at == Some(mark));
+        proxy.acked_at = Some(mark);
         proxy.acked = Some(Arc::clone(&revision));
         proxy.last_nack = None;
         let (fleet, node, opened) = (proxy.fleet.clone(), proxy.node.clone(), proxy.opened);
         let Some(progress) = tables.fleets.get_mut(&fleet) else { return };
-        let newest = progress.newest.as_ref().is_some_and(|newest| newest.generation == published.generation);
+        let newest = progress.newest == Some(mark);
         let mut done = None;
         let mut reached = Vec::new();
         if newest && !again {
@@ -231,10 +255,10 @@ impl Progress {
             for state in ["warming", "pending", "synced", "nacked"] {
                 *states.entry((class.clone(), tenant.clone(), state)).or_default() += i64::from(proxy.state() == state);
             }
-            let newest = tables.fleets.get(&proxy.fleet).and_then(|fleet| fleet.newest.as_ref());
+            let newest = tables.fleets.get(&proxy.fleet).and_then(|fleet| fleet.newest);
             let age = match newest {
-                Some(newest) if proxy.acked.as_ref() != Some(newest.snapshot.revision()) => {
-                    now.saturating_duration_since(newest.stamps.event.max(proxy.opened))
+                Some(newest) if proxy.acked_at != Some(newest) => {
+                    now.saturating_duration_since(newest.event.max(proxy.opened))
                 }
                 _ => Duration::ZERO,
             };

@@ -27,6 +27,10 @@ const METHOD: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/Del
 /// Handshakes at the same time; they cost CPU, and a reconnecting fleet brings thousands at once.
 const HANDSHAKES: usize = 256;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections beside those that have a stream.
+const SPARE: usize = 1024;
+/// How long a connection may take to carry the ends of its streams away.
+const DRAIN: Duration = Duration::from_secs(3);
 /// How long a new stream may wait for its turn before it is refused.
 const ADMISSION: Duration = Duration::from_secs(1);
 
@@ -46,6 +50,7 @@ struct Shared {
     tasks: Tasks,
     streams: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
     admission: Mutex<Instant>,
 }
 
@@ -60,8 +65,12 @@ impl Server {
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(settings.address).await?;
         let shared = Shared {
-            streams: Arc::new(Semaphore::new(settings.max_streams)),
+            streams: Arc::new(Semaphore::new(settings.max_streams.min(Semaphore::MAX_PERMITS))),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
+            // Each stream may have a connection of its own, and each one that is refused has to be told so.
+            connections: Arc::new(Semaphore::new(
+                settings.max_streams.saturating_add(SPARE).min(Semaphore::MAX_PERMITS),
+            )),
             admission: Mutex::new(Instant::now()),
             settings: Arc::new(settings),
             authority,
@@ -90,8 +99,15 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            let Ok(permit) = Arc::clone(&self.shared.connections).try_acquire_owned() else {
+                tracing::debug!(%peer, "too many xDS connections");
+                continue;
+            };
             let shared = Arc::clone(&self.shared);
-            self.shared.tasks.spawn_detached("xds connection", async move { shared.connection(tcp, peer).await });
+            self.shared.tasks.spawn_detached("xds connection", async move {
+                shared.connection(tcp, peer).await;
+                drop(permit);
+            });
         }
     }
 }
@@ -113,13 +129,16 @@ impl Shared {
         };
         drop(permit);
         let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first().cloned());
-        let identity = certificate
-            .ok_or_else(|| "no client certificate".to_owned())
-            .and_then(|der| self.authority.identify(&der).map_err(|error| error.to_string()));
+        let certificate = certificate.map(|der| der.into_owned());
         let service = hyper::service::service_fn({
             let shared = Arc::clone(&self);
             move |request| {
-                let (shared, identity) = (Arc::clone(&shared), identity.clone());
+                let shared = Arc::clone(&shared);
+                // The certificate was good at the handshake, but connections live long.
+                let identity = certificate
+                    .as_deref()
+                    .ok_or_else(|| "no client certificate".to_owned())
+                    .and_then(|der| shared.authority.identify(der).map_err(|error| error.to_string()));
                 async move { Ok::<_, Infallible>(shared.request(request, identity, peer).await) }
             }
         });
@@ -138,7 +157,11 @@ impl Shared {
             ended = connection.as_mut() => ended,
             () = shutdown.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                // A client that does not read never takes the end of its stream.
+                match tokio::time::timeout(DRAIN, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => return tracing::debug!(%peer, "an xDS connection did not drain in time"),
+                }
             }
         };
         if let Err(error) = ended {
@@ -170,7 +193,6 @@ impl Shared {
             self.count_open(&key.class, "full");
             return refusal("8", "too many streams (xds.maxStreams): try again");
         };
-        // The certificate was good at the handshake, but connections live long.
         self.count_open(&key.class, "ok");
         // A fleet that is not there yet is one whose Gateway has not been translated: the stream waits for it.
         let connection = Connection {

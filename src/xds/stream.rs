@@ -4,12 +4,15 @@
 //! comes, the difference between what the client has and the newest snapshot is computed, which costs what changed.
 //!
 //! Make before break, for every target: clusters that are new or changed first, then their endpoints, since Envoy keeps
-//! a cluster warming until it has them; after the ACK of both listeners and routes; after the ACK of those the clusters
-//! that are gone.
+//! a cluster warming until it has them; after the ACK of both listeners and routes; after the ACK of those, and of the
+//! secrets that a listener may wait for, the clusters that are gone.
+//!
+//! A refused response says little about what became of its parts: Envoy may have applied some of them or none. So the
+//! part that is to blame is pinned to the last good version, and the rest is sent again.
 
 use super::subscription::Subscription;
 use crate::snapshot::{Edit, Published, Resource, ResourceType, Snapshot};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ResourceType::{Cluster, Endpoints, Listener, Route, Secret};
@@ -51,6 +54,9 @@ pub enum Action {
     Acked(ResourceType),
     /// A response was refused.
     Refused(Refusal),
+    /// A response of several resources was refused for no resource that the client names: it is sent again in parts, until
+    /// what is to blame stands alone.
+    Divided(ResourceType),
     /// The client has everything of this publication.
     Synced(Arc<Published>),
 }
@@ -60,7 +66,7 @@ pub enum Action {
 pub struct Refusal {
     /// The type.
     pub kind: ResourceType,
-    /// The resources in question: those that the message names, else all of the response.
+    /// The resources in question: those that the message names, or the one that the response had.
     pub resources: Vec<Arc<str>>,
     /// What the client said.
     pub message: String,
@@ -73,7 +79,7 @@ struct TypeState {
     subscription: Subscription,
     /// What the client has once everything in flight is acknowledged.
     has: Snapshot,
-    /// Names the client has from an earlier stream, other than `has`.
+    /// Names the client has or may have beside `has`: from an earlier stream, or from a refused response.
     foreign: BTreeSet<Arc<str>>,
     /// Versions from an earlier stream, while there is no snapshot to compare them with.
     resuming: BTreeMap<String, String>,
@@ -84,11 +90,16 @@ struct TypeState {
     in_flight: Option<InFlight>,
     /// Refused versions by name: not sent again until the content changes.
     refused: BTreeMap<Arc<str>, Arc<str>>,
+    /// Names from refused responses, each group to be sent in a response of its own before anything else.
+    again: VecDeque<Vec<Arc<str>>>,
+    /// The client has answered a response on this stream.
+    answered: bool,
 }
 
 struct InFlight {
     nonce: u64,
     resources: Vec<Arc<Resource>>,
+    removed: Vec<Arc<str>>,
     revision: Arc<str>,
 }
 
@@ -96,8 +107,12 @@ struct InFlight {
 pub struct Stream {
     types: [TypeState; 5],
     target: Option<Arc<Published>>,
-    /// Clusters that were sent and whose endpoints are not acknowledged: Envoy does not use them yet.
-    warming: BTreeSet<Arc<str>>,
+    /// Clusters that were sent, by the nonce they went with, and whose endpoints are not acknowledged since: Envoy does not
+    /// use them yet.
+    warming: BTreeMap<Arc<str>, u64>,
+    /// The nonce of the last listeners that were answered, until a later response is. A client asks for the routes of a new
+    /// listener right after its answer: once it has answered something later, these requests have arrived as well.
+    unsettled: Option<u64>,
     synced: u64,
     nonce: u64,
 }
@@ -113,8 +128,17 @@ impl Default for Stream {
             owes_response: false,
             in_flight: None,
             refused: BTreeMap::new(),
+            again: VecDeque::new(),
+            answered: false,
         };
-        Self { types: std::array::from_fn(|_| state()), target: None, warming: BTreeSet::new(), synced: 0, nonce: 0 }
+        Self {
+            types: std::array::from_fn(|_| state()),
+            target: None,
+            warming: BTreeMap::new(),
+            unsettled: None,
+            synced: 0,
+            nonce: 0,
+        }
     }
 }
 
@@ -124,11 +148,13 @@ impl Stream {
         for kind in ResourceType::ALL {
             // Content that changed since it was refused may be tried again.
             let state = &mut self.types[kind as usize];
-            state.refused.retain(|name, version| {
+            let same = |name: &str, version: &Arc<str>| {
                 published.snapshot.get(kind, name).is_some_and(|resource| resource.version() == version)
-            });
+            };
+            let changed: Vec<_> = state.refused.extract_if(.., |name, version| !same(name, version)).collect();
+            state.forget(kind, changed.into_iter().map(|(name, _)| name).collect());
         }
-        self.warming.retain(|name| {
+        self.warming.retain(|name, _| {
             published.snapshot.get(Cluster, name).is_some() && published.snapshot.get(Endpoints, name).is_some()
         });
         let first = self.target.replace(published).is_none();
@@ -164,31 +190,66 @@ impl Stream {
         let Some(in_flight) = state.in_flight.take_if(|in_flight| in_flight.nonce.to_string() == request.nonce) else {
             return;
         };
-        let Some(message) = &request.error else {
-            for resource in &in_flight.resources {
-                state.refused.remove(resource.name());
-                if kind == Endpoints {
-                    self.warming.remove(resource.name());
-                }
-            }
-            actions.push(Action::Acked(kind));
-            return;
-        };
-        let named: Vec<_> = in_flight.resources.iter().filter(|r| message.contains(&**r.name())).collect();
-        let culprits = if named.is_empty() { in_flight.resources.iter().collect() } else { named };
-        for resource in &culprits {
-            // What was refused will not get warm: nothing else waits for it.
-            if [Cluster, Endpoints].contains(&kind) {
+        state.answered = true;
+        if self.unsettled.is_some_and(|listeners| listeners < in_flight.nonce) {
+            self.unsettled = None;
+        }
+        if kind == Listener && !in_flight.resources.is_empty() {
+            self.unsettled = Some(in_flight.nonce);
+        }
+        match &request.error {
+            None => self.accepted(kind, &in_flight, actions),
+            Some(message) => self.refused(kind, in_flight, message, actions),
+        }
+    }
+
+    fn accepted(&mut self, kind: ResourceType, in_flight: &InFlight, actions: &mut Vec<Action>) {
+        for resource in &in_flight.resources {
+            self.types[kind as usize].refused.remove(resource.name());
+            // Endpoints that came before the cluster did not warm it.
+            if kind == Endpoints && self.warming.get(resource.name()).is_some_and(|sent| *sent < in_flight.nonce) {
                 self.warming.remove(resource.name());
             }
+        }
+        actions.push(Action::Acked(kind));
+    }
+
+    /// Every refusal pins a resource or makes the groups smaller, so it comes to an end.
+    fn refused(&mut self, kind: ResourceType, in_flight: InFlight, message: &str, actions: &mut Vec<Action>) {
+        let state = &mut self.types[kind as usize];
+        let InFlight { resources, removed, revision, .. } = in_flight;
+        let all = resources.len();
+        if all > 0 {
+            // Whether the removals were carried out is not known either.
+            state.foreign.extend(removed);
+        }
+        let (mut culprits, mut rest): (Vec<_>, Vec<_>) =
+            resources.into_iter().partition(|resource| all == 1 || mentions(message, resource.name()));
+        // What was refused will not get warm: nothing else waits for it.
+        if kind == Cluster {
+            culprits.iter().chain(&rest).for_each(|resource| {
+                self.warming.remove(resource.name());
+            });
+        } else if kind == Endpoints {
+            culprits.iter().for_each(|resource| {
+                self.warming.remove(resource.name());
+            });
+        }
+        if culprits.is_empty() && all > 0 {
+            culprits = rest.split_off(all.div_ceil(2));
+            state.send_again(kind, &culprits);
+            state.send_again(kind, &rest);
+            actions.push(Action::Divided(kind));
+            return;
+        }
+        if !rest.is_empty() {
+            state.send_again(kind, &rest);
+        }
+        for resource in &culprits {
             state.refused.insert(Arc::clone(resource.name()), Arc::clone(resource.version()));
         }
-        actions.push(Action::Refused(Refusal {
-            kind,
-            resources: culprits.iter().map(|resource| Arc::clone(resource.name())).collect(),
-            message: message.clone(),
-            revision: in_flight.revision,
-        }));
+        let resources = culprits.iter().map(|resource| Arc::clone(resource.name())).collect();
+        actions.push(Action::Refused(Refusal { kind, resources, message: message.to_owned(), revision }));
     }
 
     fn subscribe(&mut self, kind: ResourceType, request: &Request) {
@@ -197,7 +258,11 @@ impl Stream {
         if !first && request.subscribe.is_empty() && request.unsubscribe.is_empty() {
             return;
         }
-        let new = state.subscription.update(&request.subscribe, &request.unsubscribe);
+        // The fleet's own names are shared by all its streams.
+        let target = self.target.as_ref();
+        let known = |name: &str| target.and_then(|t| t.snapshot.get(kind, name)).map(|r| Arc::clone(r.name()));
+        let shared = |name: &str| known(name).unwrap_or_else(|| Arc::from(name));
+        let new = state.subscription.update(&request.subscribe, &request.unsubscribe, shared);
         for name in &new {
             // A name that is asked for again has to be answered whatever the client is thought to have.
             state.refused.remove(name);
@@ -260,34 +325,57 @@ impl Stream {
     /// Nothing of a type is missing at the client: everything new was sent and acknowledged.
     fn is_made(&self, kind: ResourceType, target: &Published) -> bool {
         let state = &self.types[kind as usize];
-        if !state.subscription.started {
-            return true;
-        }
+        !state.subscription.started
+            || (state.in_flight.is_none()
+                && state.again.is_empty()
+                && !self.missing(kind, target).upserts.iter().any(|resource| state.is_due(resource)))
+    }
+
+    /// What the client has, against the target.
+    fn missing(&self, kind: ResourceType, target: &Published) -> Edit {
         let mut edit = Edit::default();
-        state.has.diff_of(&target.snapshot, kind, &mut edit);
-        state.in_flight.is_none() && !edit.upserts.iter().any(|resource| state.is_due(resource))
+        self.types[kind as usize].has.diff_of(&target.snapshot, kind, &mut edit);
+        edit
     }
 
-    /// No cluster waits for its endpoints. A client without listeners serves nothing that could break: it need not wait,
-    /// which matters to clients that ask for no endpoints at all.
+    /// No cluster waits for its endpoints. Who asks for no endpoints at all does not wait: Envoy holds the ACK of clusters
+    /// back until they are warm, so it has asked by then. Who has no listeners has nothing that could break.
     fn is_warm(&self) -> bool {
-        self.warming.is_empty() || self.types[Listener as usize].has.len(Listener) == 0
+        if self.started(Endpoints) && !self.started(Cluster) {
+            // A client that came back while clusters were warming asks for clusters once they are warm.
+            return false;
+        }
+        let listeners = &self.types[Listener as usize];
+        self.warming.is_empty()
+            || !self.started(Endpoints)
+            || (listeners.has.len(Listener) == 0 && listeners.foreign.is_empty())
     }
 
+    /// Old clusters may go when no route and no listener that the client has can need them: those it has are the newest,
+    /// with the secrets that a listener waits for while its predecessor serves. A client that comes back asks for clusters
+    /// first, and for what points to them in the same breath: its first answer says that all requests have arrived.
+    fn may_remove(&self, target: &Published) -> bool {
+        self.types[Cluster as usize].answered
+            && self.is_made(Cluster, target)
+            && [Listener, Route, Secret].into_iter().all(|kind| self.is_clean(kind, target))
+    }
+
+    /// Nothing is missing, and nothing that is gone from the target is left at the client.
     fn is_clean(&self, kind: ResourceType, target: &Published) -> bool {
         let state = &self.types[kind as usize];
-        self.is_made(kind, target) && state.refused.is_empty() && state.owed.is_empty() && state.foreign.is_empty()
+        // Other types have no removals of their own.
+        let removes = [Cluster, Listener].contains(&kind) && state.subscription.started;
+        self.is_made(kind, target)
+            && state.refused.is_empty()
+            && state.owed.is_empty()
+            && state.foreign.is_empty()
+            && (!removes || self.missing(kind, target).removals.is_empty())
     }
 
     fn is_synced(&self, target: &Published) -> bool {
-        let clusters = &self.types[Cluster as usize];
-        let mut edit = Edit::default();
-        if clusters.subscription.started {
-            clusters.has.diff_of(&target.snapshot, Cluster, &mut edit);
-        }
         let any = self.types.iter().any(|state| state.subscription.started);
         let warm = self.warming.is_empty() || !self.started(Endpoints);
-        any && warm && edit.removals.is_empty() && ResourceType::ALL.into_iter().all(|kind| self.is_clean(kind, target))
+        any && warm && ResourceType::ALL.into_iter().all(|kind| self.is_clean(kind, target))
     }
 
     fn started(&self, kind: ResourceType) -> bool {
@@ -295,42 +383,59 @@ impl Stream {
     }
 
     fn clusters(&mut self, target: &Published, actions: &mut Vec<Action>) {
-        // Old clusters may go when no route and no listener that the client has can need them.
-        let may_remove =
-            self.is_clean(Listener, target) && self.is_clean(Route, target) && self.is_made(Cluster, target);
+        let may_remove = self.may_remove(target);
         let state = &mut self.types[Cluster as usize];
         if !state.may_send() {
             return;
         }
+        if let Some(resources) = state.next_again(Cluster, target) {
+            return self.send_clusters(target, Edit { upserts: resources, removals: Vec::new() }, Vec::new(), actions);
+        }
         let mut edit = Edit::default();
         state.has.diff_of(&target.snapshot, Cluster, &mut edit);
-        edit.upserts.retain(|resource| state.is_due(resource));
-        if !may_remove {
+        // What will be replaced is not foreign any more.
+        state.foreign.retain(|name| target.snapshot.get(Cluster, name).is_none());
+        let mut removed = state.add_owed(Cluster, target, &mut edit);
+        removed.retain(|name| state.has.get(Cluster, name).is_none() && !state.foreign.contains(name));
+        let anything_gone = !edit.removals.is_empty() || !state.foreign.is_empty();
+        let probe = may_remove && anything_gone && self.unsettled.is_some();
+        if may_remove && !probe {
+            removed.extend(edit.removals.iter().map(|(_, name)| Arc::clone(name)));
+            removed.extend(std::mem::take(&mut state.foreign));
+        } else {
             edit.removals.clear();
         }
-        let mut removed: Vec<Arc<str>> = edit.removals.iter().map(|(_, name)| Arc::clone(name)).collect();
-        if may_remove || !self.started(Listener) {
-            let state = &mut self.types[Cluster as usize];
-            let foreign = std::mem::take(&mut state.foreign);
-            removed.extend(foreign.into_iter().filter(|name| target.snapshot.get(Cluster, name).is_none()));
-        } else {
-            // What will be replaced is not foreign any more.
-            self.types[Cluster as usize].foreign.retain(|name| target.snapshot.get(Cluster, name).is_none());
+        if !edit.upserts.is_empty() || !removed.is_empty() || state.owes_response || probe {
+            self.send_clusters(target, edit, removed, actions);
         }
+    }
+
+    fn send_clusters(&mut self, target: &Published, edit: Edit, mut removed: Vec<Arc<str>>, actions: &mut Vec<Action>) {
         let state = &mut self.types[Cluster as usize];
-        if edit.upserts.is_empty() && removed.is_empty() && !state.owes_response {
-            return;
-        }
         state.has = state.has.apply(&edit);
-        let sent: Vec<Arc<str>> = edit.upserts.iter().map(|resource| Arc::clone(resource.name())).collect();
-        self.warming.extend(sent.iter().filter(|name| target.snapshot.get(Endpoints, name).is_some()).cloned());
+        if self.missing(Cluster, target).is_empty() {
+            // Equal to the fleet's own: shared with it, and compared with the next one at no cost.
+            self.types[Cluster as usize].has = target.snapshot.clone();
+        }
+        removed.sort();
+        removed.dedup();
         removed.iter().for_each(|name| {
             self.warming.remove(name);
         });
+        let sent: Vec<Arc<str>> = edit.upserts.iter().map(|resource| Arc::clone(resource.name())).collect();
         self.send(Cluster, target, edit.upserts, removed, actions);
-        // A cluster that is sent again warms again and needs its endpoints again, though Envoy does not ask for them.
         let endpoints = &mut self.types[Endpoints as usize];
-        endpoints.owed.extend(sent.into_iter().filter(|name| endpoints.subscription.wants(name)));
+        for name in sent {
+            let Some(resource) = target.snapshot.get(Endpoints, &name) else { continue };
+            // Refused endpoints will not come, and nothing waits for them.
+            if endpoints.refused.get(&name) != Some(resource.version()) {
+                self.warming.insert(Arc::clone(&name), self.nonce);
+            }
+            // A cluster that is sent again warms again and needs its endpoints again, though Envoy does not ask for them.
+            if endpoints.subscription.wants(&name) {
+                endpoints.owed.insert(name);
+            }
+        }
     }
 
     fn listeners(&mut self, target: &Published, actions: &mut Vec<Action>) {
@@ -352,11 +457,13 @@ impl Stream {
         if !state.may_send() {
             return;
         }
+        if let Some(upserts) = state.next_again(kind, target) {
+            state.has = state.has.apply(&Edit { upserts: upserts.clone(), removals: Vec::new() });
+            return self.send(kind, target, upserts, Vec::new(), actions);
+        }
         let mut edit = Edit::default();
         state.has.diff_of(&target.snapshot, kind, &mut edit);
-        let owed = std::mem::take(&mut state.owed);
-        edit.upserts.retain(|resource| state.is_due(resource) && !owed.contains(resource.name()));
-        let mut removed: Vec<Arc<str>> = Vec::new();
+        let mut removed = state.add_owed(kind, target, &mut edit);
         // Endpoints, routes and secrets end with the cluster or listener that refers to them.
         if kind == Listener {
             removed
@@ -364,13 +471,6 @@ impl Stream {
         }
         let foreign = std::mem::take(&mut state.foreign);
         removed.extend(foreign.into_iter().filter(|name| target.snapshot.get(kind, name).is_none()));
-        for name in owed.iter().filter(|name| state.subscription.wants(name)) {
-            match target.snapshot.get(kind, name) {
-                Some(resource) if state.refused.get(name) == Some(resource.version()) => {}
-                Some(resource) => edit.upserts.push(Arc::clone(resource)),
-                None => removed.push(Arc::clone(name)),
-            }
-        }
         state.has = target.snapshot.clone();
         if !edit.upserts.is_empty() || !removed.is_empty() || state.owes_response {
             removed.sort();
@@ -391,8 +491,12 @@ impl Stream {
         let state = &mut self.types[kind as usize];
         state.owes_response = false;
         let revision = Arc::clone(target.snapshot.revision());
-        state.in_flight =
-            Some(InFlight { nonce: self.nonce, resources: resources.clone(), revision: Arc::clone(&revision) });
+        state.in_flight = Some(InFlight {
+            nonce: self.nonce,
+            resources: resources.clone(),
+            removed: removed.clone(),
+            revision: Arc::clone(&revision),
+        });
         actions.push(Action::Send { kind, nonce: self.nonce, revision, resources, removed });
     }
 }
@@ -406,4 +510,64 @@ impl TypeState {
     fn is_due(&self, resource: &Resource) -> bool {
         self.subscription.wants(resource.name()) && self.refused.get(resource.name()) != Some(resource.version())
     }
+
+    /// Leaves what is due of an edit and adds what is owed; returns the owed names that do not exist.
+    fn add_owed(&mut self, kind: ResourceType, target: &Published, edit: &mut Edit) -> Vec<Arc<str>> {
+        let owed = std::mem::take(&mut self.owed);
+        edit.upserts.retain(|resource| self.is_due(resource) && !owed.contains(resource.name()));
+        let mut absent = Vec::new();
+        for name in owed.into_iter().filter(|name| self.subscription.wants(name)) {
+            match target.snapshot.get(kind, &name) {
+                Some(resource) if self.is_due(resource) => edit.upserts.push(Arc::clone(resource)),
+                Some(_) => {}
+                None => absent.push(name),
+            }
+        }
+        absent
+    }
+
+    /// Whether the client has these, and in which version, is not known any more.
+    fn forget(&mut self, kind: ResourceType, names: Vec<Arc<str>>) {
+        if !names.is_empty() {
+            let removals = names.iter().map(|name| (kind, Arc::clone(name))).collect();
+            self.has = self.has.apply(&Edit { upserts: Vec::new(), removals });
+            self.foreign.extend(names);
+        }
+    }
+
+    fn send_again(&mut self, kind: ResourceType, resources: &[Arc<Resource>]) {
+        let names: Vec<_> = resources.iter().map(|resource| Arc::clone(resource.name())).collect();
+        self.forget(kind, names.clone());
+        self.again.push_front(names);
+    }
+
+    /// The next group that has to be sent in a response of its own, in its newest content.
+    fn next_again(&mut self, kind: ResourceType, target: &Published) -> Option<Vec<Arc<Resource>>> {
+        while let Some(group) = self.again.pop_front() {
+            let resources: Vec<_> = group
+                .iter()
+                .filter_map(|name| target.snapshot.get(kind, name))
+                .filter(|resource| self.is_due(resource))
+                .cloned()
+                .collect();
+            if !resources.is_empty() {
+                return Some(resources);
+            }
+        }
+        None
+    }
+}
+
+/// Whether a message has a name in it, as a whole: `service/a/b/80` is not in `service/a/b/8080: bad`.
+pub(super) fn mentions(message: &str, name: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/');
+    message.match_indices(name).any(|(at, _)| {
+        let before = message[..at].chars().next_back();
+        let mut after = message[at + name.len()..].chars();
+        let ends = match after.next() {
+            Some('.' | ':') => !after.next().is_some_and(part),
+            next => !next.is_some_and(part),
+        };
+        ends && !before.is_some_and(|c| part(c) || c == '.')
+    })
 }

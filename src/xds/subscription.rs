@@ -10,13 +10,18 @@ pub(super) struct Subscription {
     pub(super) started: bool,
     /// Everything there is.
     pub(super) wildcard: bool,
-    /// Single resources. Shared, so that streams of one fleet with equal names can hold one set.
-    pub(super) names: Arc<BTreeSet<Arc<str>>>,
+    /// Single resources.
+    pub(super) names: BTreeSet<Arc<str>>,
 }
 
 impl Subscription {
-    /// Takes in a request; returns the names that are new.
-    pub(super) fn update(&mut self, subscribe: &[String], unsubscribe: &[String]) -> Vec<Arc<str>> {
+    /// Takes in a request; returns the names that are asked for. `shared` makes the name that is kept.
+    pub(super) fn update(
+        &mut self,
+        subscribe: &[String],
+        unsubscribe: &[String],
+        shared: impl Fn(&str) -> Arc<str>,
+    ) -> Vec<Arc<str>> {
         if !self.started && subscribe.is_empty() {
             // The first request of a type without names asks for everything, as in the protocol's older form.
             self.wildcard = true;
@@ -27,18 +32,17 @@ impl Subscription {
             if name == "*" {
                 self.wildcard = true;
             } else {
-                new.push(Arc::from(name.as_str()));
+                new.push(shared(name));
             }
         }
         if unsubscribe.iter().any(|name| name == "*") {
             self.wildcard = false;
         }
         if !new.is_empty() || !unsubscribe.is_empty() {
-            let names = Arc::make_mut(&mut self.names);
             unsubscribe.iter().for_each(|name| {
-                names.remove(name.as_str());
+                self.names.remove(name.as_str());
             });
-            names.extend(new.iter().cloned());
+            self.names.extend(new.iter().cloned());
         }
         new
     }
@@ -60,21 +64,21 @@ mod tests {
     #[test]
     fn an_empty_first_request_is_a_wildcard_and_later_ones_are_not() {
         let mut subscription = Subscription::default();
-        subscription.update(&[], &[]);
+        subscription.update(&[], &[], |name| Arc::from(name));
         assert!(subscription.wants("anything"));
         let mut subscription = Subscription::default();
-        assert_eq!(subscription.update(&names(&["a"]), &[]).len(), 1);
-        subscription.update(&[], &[]);
+        assert_eq!(subscription.update(&names(&["a"]), &[], |name| Arc::from(name)).len(), 1);
+        subscription.update(&[], &[], |name| Arc::from(name));
         assert!(subscription.wants("a") && !subscription.wants("b"));
     }
 
     #[test]
     fn names_and_the_wildcard_can_be_given_up() {
         let mut subscription = Subscription::default();
-        subscription.update(&names(&["*", "a"]), &[]);
-        subscription.update(&[], &names(&["*"]));
+        subscription.update(&names(&["*", "a"]), &[], |name| Arc::from(name));
+        subscription.update(&[], &names(&["*"]), |name| Arc::from(name));
         assert!(subscription.wants("a") && !subscription.wants("b"));
-        subscription.update(&[], &names(&["a"]));
+        subscription.update(&[], &names(&["a"]), |name| Arc::from(name));
         assert!(!subscription.wants("a"));
     }
 }

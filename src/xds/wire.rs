@@ -69,14 +69,15 @@ fn request(message: DeltaDiscoveryRequest) -> (Request, Option<String>) {
     (request, node)
 }
 
-/// A `DeltaDiscoveryResponse` as frames: a header of its own, then the resources as they were encoded once for all.
-pub(super) fn response(
+/// A `DeltaDiscoveryResponse` as frames: a header of its own, then the resources as they were encoded once for all. Small
+/// ones are copied together, but not before their turn: a client that does not read costs no copy of all of them.
+pub(super) fn response<'a>(
     kind: ResourceType,
     nonce: u64,
     revision: &str,
-    resources: &[Arc<Resource>],
+    resources: &'a [Arc<Resource>],
     removed: &[Arc<str>],
-) -> Vec<Bytes> {
+) -> Frames<'a> {
     let mut head = Vec::new();
     put_string(1, revision, &mut head);
     put_string(4, kind.type_url(), &mut head);
@@ -87,21 +88,49 @@ pub(super) fn response(
     current.put_u8(0);
     current.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     current.put_slice(&head);
-    let mut frames = Vec::new();
-    for frame in resources.iter().flat_map(|resource| resource.frames()) {
-        if frame.len() >= CHUNK {
-            frames.push(current.split().freeze());
-            frames.push(frame.clone());
-        } else {
-            current.extend_from_slice(frame);
-            if current.len() >= CHUNK {
-                frames.push(current.split().freeze());
-            }
-        }
+    let pieces = resources.iter().flat_map(pieces as fn(&'a Arc<Resource>) -> std::slice::Iter<'a, Bytes>);
+    Frames { length: length + 5, current, pieces: pieces.peekable() }
+}
+
+fn pieces(resource: &Arc<Resource>) -> std::slice::Iter<'_, Bytes> {
+    resource.frames().iter()
+}
+
+type Pieces<'a> = std::iter::FlatMap<
+    std::slice::Iter<'a, Arc<Resource>>,
+    std::slice::Iter<'a, Bytes>,
+    fn(&'a Arc<Resource>) -> std::slice::Iter<'a, Bytes>,
+>;
+
+/// The frames of one response.
+pub(super) struct Frames<'a> {
+    length: usize,
+    current: BytesMut,
+    pieces: std::iter::Peekable<Pieces<'a>>,
+}
+
+impl Frames<'_> {
+    /// The length of all frames, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.length
     }
-    frames.push(current.freeze());
-    frames.retain(|frame| !frame.is_empty());
-    frames
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        while self.current.len() < CHUNK {
+            match self.pieces.peek() {
+                Some(piece) if piece.len() < CHUNK => self.current.extend_from_slice(piece),
+                Some(_) if self.current.is_empty() => return self.pieces.next().cloned(),
+                _ => break,
+            }
+            self.pieces.next();
+        }
+        let full = std::mem::take(&mut self.current);
+        (!full.is_empty()).then(|| full.freeze())
+    }
 }
 
 fn put_string(field: u8, value: &str, out: &mut Vec<u8>) {
@@ -121,8 +150,11 @@ mod tests {
             .iter()
             .map(|size| Resource::new(ResourceType::Cluster, &format!("c{size}"), vec![Bytes::from(vec![7; *size])]))
             .collect();
-        let frames = response(ResourceType::Cluster, 42, "rev", &resources, &[Arc::from("gone")]);
-        let bytes = frames.concat();
+        let gone = [Arc::from("gone")];
+        let frames = response(ResourceType::Cluster, 42, "rev", &resources, &gone);
+        let length = frames.len();
+        let bytes = frames.collect::<Vec<_>>().concat();
+        assert_eq!(length, bytes.len());
         assert_eq!(u32::from_be_bytes(bytes[1..5].try_into().unwrap()) as usize, bytes.len() - 5);
         let decoded = DeltaDiscoveryResponse::decode(&bytes[5..]).unwrap();
         assert_eq!((&*decoded.nonce, &*decoded.system_version_info), ("42", "rev"));
