@@ -114,7 +114,16 @@ struct Edit {
     visit: usize,
 }
 
-/// Applies edits one by one, spread over the routes, and measures each from the change of an object to its publication.
+/// Which routes are edited.
+#[derive(Clone, Copy)]
+enum Which {
+    /// The same ones on every gateway: the sizes differ in nothing else.
+    Same,
+    /// All: on a large gateway each edit finds its objects outside the processor's caches.
+    All,
+}
+
+/// Applies edits one by one and measures each from the change of an object to its publication.
 fn edits(world: &World, routes: usize, edit: impl Fn(Edit) -> Value) -> anyhow::Result<Figures> {
     let mut rounds = Vec::new();
     for round in 0..WARM_UP + ROUNDS {
@@ -134,14 +143,22 @@ fn edits(world: &World, routes: usize, edit: impl Fn(Edit) -> Value) -> anyhow::
 }
 
 /// Prints one line a size and the slope over all.
-fn measure(title: &str, edit: impl Fn(Edit) -> Value) -> anyhow::Result<()> {
-    println!("\n{title}");
+fn measure(title: &str, which: Which, edit: impl Fn(Edit) -> Value) -> anyhow::Result<()> {
+    let of = match which {
+        Which::Same => "the same hundred routes at every size",
+        Which::All => "all routes in turn",
+    };
+    println!("\n{title}; {of}");
     let mut medians = Vec::new();
     for routes in SIZES {
         let world = World::new();
         world.settle(generated(routes)?);
         world.expect_clusters(routes)?;
-        let figures = edits(&world, routes, &edit)?;
+        let edited = match which {
+            Which::Same => SIZES[0],
+            Which::All => routes,
+        };
+        let figures = edits(&world, edited, &edit)?;
         println!("  {routes:>6} routes: {figures}");
         medians.push(figures.percentile(50).as_secs_f64());
     }
@@ -173,13 +190,15 @@ fn cold_start(routes: usize) -> anyhow::Result<()> {
 
 fn main() -> anyhow::Result<()> {
     println!("{ROUNDS} edits each, on one gateway whose routes have a hostname, a Service and an EndpointSlice each");
-    measure("one HTTPRoute edited: from the object to the published snapshot", |edit| {
-        objects::route(edit.index, &format!("/edit-{}", edit.round))
-    })?;
-    measure("one EndpointSlice changed: from the object to the published snapshot", |edit| {
-        // One at the start, two after the first edit, and another one with each that follows.
-        objects::slice(edit.index, 2 + edit.visit)
-    })?;
+    for which in [Which::Same, Which::All] {
+        measure("one HTTPRoute edited: from the object to the published snapshot", which, |edit| {
+            objects::route(edit.index, &format!("/edit-{}", edit.round))
+        })?;
+        measure("one EndpointSlice changed: from the object to the published snapshot", which, |edit| {
+            // One at the start, two after the first edit, and another one with each that follows.
+            objects::slice(edit.index, 2 + edit.visit)
+        })?;
+    }
     cold_start(1_000)?;
     println!("\n(one duration in this run is measured to {} ms)", milliseconds(resolution()));
     Ok(())

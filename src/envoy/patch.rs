@@ -31,14 +31,15 @@ pub struct PatchProblem {
 }
 
 /// Applies policies in their order. A policy is applied as a whole or not at all, and its result is checked against
-/// Envoy's own constraints before anything is taken over.
-pub fn apply(resources: &mut ByName, sets: &[PatchSet]) -> Vec<Outcome> {
+/// Envoy's own constraints before anything is taken over. `resources` are those that patches name; `names` gives all names
+/// of a type, for messages.
+pub fn apply(resources: &mut ByName, names: &dyn Fn(&str) -> Vec<String>, sets: &[PatchSet]) -> Vec<Outcome> {
     sets.iter()
         .map(|set| {
             let mut changed = resources.clone();
             let mut problems = Vec::new();
             for (index, patch) in set.patches.iter().enumerate() {
-                if let Err((reason, message)) = apply_one(&mut changed, patch) {
+                if let Err((reason, message)) = apply_one(&mut changed, names, patch) {
                     problems.push(PatchProblem { index, reason, message });
                 }
             }
@@ -50,7 +51,11 @@ pub fn apply(resources: &mut ByName, sets: &[PatchSet]) -> Vec<Outcome> {
         .collect()
 }
 
-fn apply_one(resources: &mut ByName, patch: &ResourcePatch) -> Result<(), (&'static str, String)> {
+fn apply_one(
+    resources: &mut ByName,
+    names: &dyn Fn(&str) -> Vec<String>,
+    patch: &ResourcePatch,
+) -> Result<(), (&'static str, String)> {
     let invalid = |message: String| ("Invalid", message);
     if descriptors::message(&patch.type_url).is_none() {
         return Err(invalid(format!("type {:?} is no Envoy resource", patch.type_url)));
@@ -63,8 +68,7 @@ fn apply_one(resources: &mut ByName, patch: &ResourcePatch) -> Result<(), (&'sta
         return Ok(());
     }
     let Some(bytes) = resources.get(&key) else {
-        let names: Vec<&str> =
-            resources.keys().filter(|(kind, _)| *kind == patch.type_url).map(|(_, name)| name.as_str()).collect();
+        let names = names(&patch.type_url);
         let kind = patch.type_url.rsplit('.').next().unwrap_or_default();
         let there =
             if names.is_empty() { "there is none".to_owned() } else { format!("there is {}", names.join(", ")) };

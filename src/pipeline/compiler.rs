@@ -31,8 +31,10 @@ pub struct Outcome {
     pub fleet: Option<FleetKey>,
     /// A fleet that was served before and is no more.
     pub gone: Option<FleetKey>,
-    /// Resources to publish.
+    /// What changes in what is published.
     pub edit: Edit,
+    /// All that is to be published.
+    pub snapshot: Option<Snapshot>,
     /// The plan of the fleet's processes.
     pub plan: Option<FleetPlan>,
     /// The Gateway's report with attached routes by listener, its addresses and controller, when it is ours.
@@ -74,6 +76,8 @@ pub struct Compiler {
     base: Snapshot,
     /// All resources as they are published.
     published: Snapshot,
+    /// Nothing was patched in `published`.
+    unpatched: bool,
 }
 
 impl Compiler {
@@ -91,6 +95,7 @@ impl Compiler {
             patches: PatchState::default(),
             base: Snapshot::empty(),
             published: Snapshot::empty(),
+            unpatched: true,
         }
     }
 
@@ -342,12 +347,15 @@ impl Compiler {
             self.patches.read(view, &self.name, &self.controller_name);
         }
         let complete = self.patches.overlay(&self.base);
-        let edit = self.published.diff(&complete);
+        // Without patches what is published differs by what was made, and nothing has to be compared.
+        let edit = if self.patches.is_idle() && self.unpatched { run.edit } else { self.published.diff(&complete) };
+        self.unpatched = self.patches.is_idle();
         self.published = complete;
         Outcome {
             fleet: Some(gateway.fleet.clone()),
             gone: run.gone,
             edit,
+            snapshot: Some(self.published.clone()),
             plan: run.plan.then(|| gateway.plan.clone()),
             gateway: run.report.then(|| self.status()),
             routes: run.routes,

@@ -381,7 +381,8 @@ impl Engine {
         let queue_ms = milliseconds(stamps.dequeued.saturating_duration_since(stamps.event));
         let translate_ms = milliseconds(stamps.translated.saturating_duration_since(stamps.dequeued));
         let now = self.parts.clock.now();
-        let Some(published) = self.parts.registry.fleet(fleet).publish(&outcome.edit, stamps, now) else { return };
+        let Some(snapshot) = outcome.snapshot.clone() else { return };
+        let Some(published) = self.parts.registry.fleet(fleet).replace(snapshot, stamps, now) else { return };
         let mut upserts = BTreeMap::new();
         for resource in &outcome.edit.upserts {
             *upserts.entry(resource.kind().label()).or_insert(0) += 1;

@@ -2,12 +2,13 @@
 
 use super::compiler::set;
 use crate::envoy::patch::{self, Outcome};
-use crate::model::{Condition, Kind, NamespacedName, ObjectKey, PatchSet, PolicyReport};
+use crate::model::{Condition, Kind, NamespacedName, ObjectKey, PatchSet, PolicyReport, ResourcePatch};
 use crate::snapshot::{Edit, Resource, ResourceType, Snapshot};
 use crate::store::View;
 use crate::translate;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Patches and what became of them.
 #[derive(Debug, Default)]
@@ -17,6 +18,16 @@ pub(super) struct PatchState {
     outcomes: Vec<Outcome>,
     /// Policies whose result Envoy refused, with what it said: out of force until they change.
     rejected: BTreeMap<ObjectKey, (PatchSet, String)>,
+    /// What the patches in force last came to.
+    last: Option<Laid>,
+}
+
+/// The result of patches, and what it was made from.
+#[derive(Debug)]
+struct Laid {
+    /// The versions of the resources that are named, in the order of their names.
+    versions: Vec<Option<Arc<str>>>,
+    edit: Edit,
 }
 
 impl PatchState {
@@ -24,31 +35,57 @@ impl PatchState {
     pub(super) fn read(&mut self, view: &dyn View, gateway: &NamespacedName, controller_name: &str) {
         let (sets, refused) = translate::patches(view, gateway, controller_name);
         self.rejected.retain(|policy, (set, _)| sets.iter().any(|new| new.policy == *policy && new == set));
+        if self.sets != sets {
+            self.last = None;
+        }
         self.sets = sets;
         self.refused_early = refused;
     }
 
-    /// All resources with the patches in force laid over them.
+    /// No patch is in force.
+    pub(super) fn is_idle(&self) -> bool {
+        self.sets.iter().all(|set| self.rejected.contains_key(&set.policy))
+    }
+
+    /// All resources with the patches in force laid over them. Patches are carried out again only when a resource that they
+    /// name has changed.
     pub(super) fn overlay(&mut self, base: &Snapshot) -> Snapshot {
-        let in_force: Vec<PatchSet> =
-            self.sets.iter().filter(|set| !self.rejected.contains_key(&set.policy)).cloned().collect();
-        if in_force.is_empty() {
+        if self.is_idle() {
             self.outcomes.clear();
+            self.last = None;
             return base.clone();
         }
-        let mut resources: BTreeMap<(String, String), Bytes> = BTreeMap::new();
-        for kind in ResourceType::ALL {
-            for resource in base.iter(kind) {
-                resources.insert((kind.type_url().to_owned(), resource.name().to_string()), resource.body());
-            }
+        let in_force: Vec<PatchSet> =
+            self.sets.iter().filter(|set| !self.rejected.contains_key(&set.policy)).cloned().collect();
+        let named: BTreeSet<(ResourceType, &str)> =
+            in_force.iter().flat_map(|set| &set.patches).filter_map(named).collect();
+        let versions =
+            named.iter().map(|(kind, name)| base.get(*kind, name).map(|r| Arc::clone(r.version()))).collect();
+        if let Some(last) = self.last.as_ref().filter(|last| last.versions == versions) {
+            return base.apply(&last.edit);
         }
-        self.outcomes = patch::apply(&mut resources, &in_force);
-        base.apply(&difference(base, resources))
+        let body = |(kind, name): &(ResourceType, &str)| {
+            base.get(*kind, name).map(|resource| ((kind.type_url().to_owned(), (*name).to_owned()), resource.body()))
+        };
+        let mut resources: BTreeMap<(String, String), Bytes> = named.iter().filter_map(body).collect();
+        let names = |type_url: &str| {
+            let kind = ResourceType::from_type_url(type_url);
+            kind.into_iter().flat_map(|kind| base.iter(kind)).map(|resource| resource.name().to_string()).collect()
+        };
+        self.outcomes = patch::apply(&mut resources, &names, &in_force);
+        let edit = difference(base, &named, resources);
+        let complete = base.apply(&edit);
+        // A message about a missing resource shows the names there are, which may change without the resource.
+        let missing =
+            self.outcomes.iter().flat_map(|outcome| &outcome.problems).any(|p| p.reason == "ResourceNotFound");
+        self.last = (!missing).then_some(Laid { versions, edit });
+        complete
     }
 
     /// Puts a policy out of force; false when it was already, or is unknown.
     pub(super) fn refuse(&mut self, policy: &ObjectKey, message: &str) -> bool {
         let Some(set) = self.sets.iter().find(|set| set.policy == *policy) else { return false };
+        self.last = None;
         self.rejected.insert(policy.clone(), (set.clone(), message.to_owned())).is_none()
     }
 
@@ -95,14 +132,22 @@ impl PatchState {
     }
 }
 
-/// What patching changed.
-fn difference(base: &Snapshot, patched: BTreeMap<(String, String), Bytes>) -> Edit {
+/// The resource that a patch names.
+fn named(patch: &ResourcePatch) -> Option<(ResourceType, &str)> {
+    ResourceType::from_type_url(&patch.type_url).map(|kind| (kind, patch.name.as_str()))
+}
+
+/// What patching changed among the resources that patches name.
+fn difference(
+    base: &Snapshot,
+    named: &BTreeSet<(ResourceType, &str)>,
+    patched: BTreeMap<(String, String), Bytes>,
+) -> Edit {
     let mut edit = Edit::default();
-    for kind in ResourceType::ALL {
-        for resource in base.iter(kind) {
-            if !patched.contains_key(&(kind.type_url().to_owned(), resource.name().to_string())) {
-                edit.removals.push((kind, resource.name().clone()));
-            }
+    for (kind, name) in named {
+        let gone = !patched.contains_key(&(kind.type_url().to_owned(), (*name).to_owned()));
+        if let Some(resource) = base.get(*kind, name).filter(|_| gone) {
+            edit.removals.push((*kind, resource.name().clone()));
         }
     }
     for ((type_url, name), body) in patched {

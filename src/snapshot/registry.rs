@@ -72,15 +72,19 @@ impl Fleet {
 
     /// Publishes an edit of the newest snapshot at the time `now`. `None`: nothing changed and nothing was published.
     pub fn publish(&self, edit: &Edit, stamps: Stamps, now: Instant) -> Option<Arc<Published>> {
+        let snapshot = self.current().map_or_else(Snapshot::empty, |before| before.snapshot.clone());
+        self.replace(snapshot.apply(edit), stamps, now)
+    }
+
+    /// Publishes a whole snapshot at the time `now`. `None`: it is the one there was, and nothing was published.
+    pub fn replace(&self, snapshot: Snapshot, stamps: Stamps, now: Instant) -> Option<Arc<Published>> {
         let _writing = self.writing.lock();
         let before = self.current();
-        if before.is_some() && edit.is_empty() {
+        if before.as_ref().is_some_and(|before| before.snapshot.revision() == snapshot.revision()) {
             return None;
         }
-        let (generation, snapshot) =
-            before.map_or_else(|| (0, Snapshot::empty()), |before| (before.generation, before.snapshot.clone()));
-        let published =
-            Arc::new(Published { generation: generation + 1, snapshot: snapshot.apply(edit), stamps, published: now });
+        let generation = before.map_or(0, |before| before.generation) + 1;
+        let published = Arc::new(Published { generation, snapshot, stamps, published: now });
         self.current.store(Some(Arc::clone(&published)));
         self.generation.send_replace(published.generation);
         Some(published)
