@@ -74,7 +74,7 @@ impl Connection {
     }
 
     async fn converse(&self, id: u64, mut body: Incoming, out: &mpsc::Sender<Frame<Bytes>>) -> End {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(Arc::clone(self.fleet.names()));
         let mut decoder = Decoder::default();
         let mut generation = self.fleet.subscribe();
         let mut sent_at: [Option<Instant>; 5] = [None; 5];
