@@ -6,7 +6,7 @@ use super::output::{self, Format};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-/// All objects of a running process with their status
+/// All objects of a running process with their status, and what is wrong with files and objects
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example:\n  argosy status -o json --admin http://127.0.0.1:19000")]
 pub(super) struct Args {
@@ -22,7 +22,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<End> {
     let list = args.admin.get("/api/v1/status")?;
     match args.output {
         Some(format) => output::value(&list, format)?,
-        None => output::line(&table(&list).to_string())?,
+        None => {
+            output::line(&table(&list).to_string())?;
+            let findings = args.admin.get("/api/v1/findings")?;
+            let texts = findings.as_array().into_iter().flatten().filter_map(|finding| finding["text"].as_str());
+            texts.into_iter().try_for_each(output::line)?;
+        }
     }
     Ok(End::Good)
 }
