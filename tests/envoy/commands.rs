@@ -320,10 +320,10 @@ async fn status_and_proxies_show_a_running_process() {
     running.write("broken.yaml", "apiVersion: v1\nkind: [");
     let shown = async || {
         let table = run(&["status", "--admin", &admin]).success();
-        if table.contains("ARG0002") && table.contains("broken.yaml:2") { Ok(()) } else { Err(table) }
+        if table.contains("ARG0002") && table.contains("broken.yaml:3") { Ok(()) } else { Err(table) }
     };
     running.wait("status shows the file that cannot be read", shown).await;
-    assert!(running.log().contains("broken.yaml:2"), "the log says so too: {}", running.log());
+    assert!(running.log().contains("broken.yaml:3"), "the log says so too: {}", running.log());
 }
 
 #[test]
