@@ -57,7 +57,9 @@ fn summary(item: &Value) -> (String, String) {
         };
         condition["status"] != wanted
     };
-    match conditions.iter().find(bad) {
+    // That something is not programmed follows from what the other conditions say.
+    let cause = conditions.iter().filter(bad).min_by_key(|condition| condition["type"] == "Programmed");
+    match cause {
         None => ("ok".to_owned(), address(status)),
         Some(condition) => {
             let text = |key: &str| condition[key].as_str().unwrap_or_default();
@@ -88,5 +90,27 @@ fn collect<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
         }
         Value::Array(all) => all.iter().for_each(|below| collect(below, found)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_cause_is_shown_rather_than_what_follows_from_it() {
+        let condition = |kind: &str, status: &str, message: &str| json!({"type": kind, "status": status, "reason": "Why", "message": message});
+        let listener = json!({"name": "https", "conditions": [
+            condition("Programmed", "False", "see the others"), condition("Conflicted", "False", ""),
+            condition("ResolvedRefs", "False", "no such Secret"),
+        ]});
+        let gateway = json!({"status": {"conditions": [condition("Accepted", "True", "")], "listeners": [listener]}});
+        assert_eq!(summary(&gateway), ("not ResolvedRefs".to_owned(), "Why: no such Secret".to_owned()));
+        let waiting = json!({"status": {"conditions": [condition("Programmed", "False", "not yet")]}});
+        assert_eq!(summary(&waiting), ("not Programmed".to_owned(), "Why: not yet".to_owned()));
+        let fine = json!({"status": {"addresses": [{"value": "127.0.0.2"}], "conditions": [condition("Accepted", "True", "")]}});
+        assert_eq!(summary(&fine), ("ok".to_owned(), "127.0.0.2".to_owned()));
+        assert_eq!(summary(&json!({})).0, "-");
     }
 }

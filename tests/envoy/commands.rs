@@ -132,7 +132,7 @@ fn validated(folder: &Path, config: &str, what: &str) {
 #[test]
 fn envoy_accepts_the_static_configuration_of_every_sample() {
     let out = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/samples/variants");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/variants");
     let variants =
         [(None, ""), (Some("ext-auth-by-patch.yaml"), "08-ext-auth.yaml"), (Some("jwt-remote.yaml"), "07-jwt.yaml")];
     for (variant, replaced) in variants {
