@@ -60,7 +60,7 @@ fn summary(item: &Value) -> (String, String) {
     // That something is not programmed follows from what the other conditions say.
     let cause = conditions.iter().filter(bad).min_by_key(|condition| condition["type"] == "Programmed");
     match cause {
-        None => ("ok".to_owned(), address(status)),
+        None => ("ok".to_owned(), address(status, &conditions)),
         Some(condition) => {
             let text = |key: &str| condition[key].as_str().unwrap_or_default();
             let state = match (text("type"), text("status")) {
@@ -72,9 +72,15 @@ fn summary(item: &Value) -> (String, String) {
     }
 }
 
-fn address(status: &Value) -> String {
+/// Where a Gateway is reached: its addresses, and what its Programmed condition says of ports.
+fn address(status: &Value, conditions: &[&Value]) -> String {
     let addresses = status.get("addresses").and_then(Value::as_array).into_iter().flatten();
-    addresses.filter_map(|address| address["value"].as_str()).collect::<Vec<_>>().join(", ")
+    let addresses = addresses.filter_map(|address| address["value"].as_str()).collect::<Vec<_>>().join(", ");
+    let programmed = conditions.iter().find(|condition| condition["type"] == "Programmed");
+    match programmed.and_then(|condition| condition["message"].as_str()).filter(|_| !addresses.is_empty()) {
+        Some(message) => format!("{addresses}: {message}"),
+        None => addresses,
+    }
 }
 
 /// All conditions inside a status, wherever they stand.
@@ -109,8 +115,11 @@ mod tests {
         assert_eq!(summary(&gateway), ("not ResolvedRefs".to_owned(), "Why: no such Secret".to_owned()));
         let waiting = json!({"status": {"conditions": [condition("Programmed", "False", "not yet")]}});
         assert_eq!(summary(&waiting), ("not Programmed".to_owned(), "Why: not yet".to_owned()));
-        let fine = json!({"status": {"addresses": [{"value": "127.0.0.2"}], "conditions": [condition("Accepted", "True", "")]}});
-        assert_eq!(summary(&fine), ("ok".to_owned(), "127.0.0.2".to_owned()));
+        let conditions =
+            [condition("Accepted", "True", ""), condition("Programmed", "True", "Port 80 is bound as 10080.")];
+        let fine = json!({"status": {"addresses": [{"value": "127.0.0.2"}], "conditions": conditions}});
+        let told = "127.0.0.2: Port 80 is bound as 10080.".to_owned();
+        assert_eq!(summary(&fine), ("ok".to_owned(), told));
         assert_eq!(summary(&json!({})).0, "-");
     }
 }
