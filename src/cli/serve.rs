@@ -74,7 +74,7 @@ impl Args {
         });
         set(&["infra", "type"], kind);
         set(&["infra", "host", "envoy"], self.envoy.as_ref().map(|path| json!(path)));
-        set(&["infra", "host", "keepProxies"], self.keep_proxies.then(|| json!(true)));
+        set(&["infra", "host", "keepProxies"], self.keep_proxies.then_some(Value::Bool(true)));
         set(&["stateDir"], self.state_dir.as_ref().map(|path| json!(path)));
         set(&["status", "dir"], self.status_dir.as_ref().map(|path| json!(path)));
         for (room, address) in [

@@ -3,6 +3,7 @@
 
 use super::descriptors;
 use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage, Value};
+use std::collections::BTreeMap;
 
 /// The first field that breaks a constraint, with its path.
 pub(super) fn check(message: &DynamicMessage) -> Result<(), String> {
@@ -35,7 +36,9 @@ fn walk(message: &DynamicMessage, path: &str) -> Result<(), String> {
                 }
             }
             Some(Value::Map(entries)) => {
-                for (key, item) in entries {
+                // Sorted, so that of several problems always the same one is said.
+                let sorted: BTreeMap<_, _> = entries.iter().collect();
+                for (key, item) in sorted {
                     if let Value::Message(inner) = item {
                         walk(inner, &format!("{at}[{key:?}]"))?;
                     }
