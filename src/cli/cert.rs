@@ -47,7 +47,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<End> {
     };
     let (namespace, name) =
         args.gateway.split_once('/').context("--gateway has the form NAMESPACE/NAME, for example default/eg")?;
-    if !args.state_dir.join("pki").is_dir() {
+    let pki = args.state_dir.join("pki");
+    if !pki.try_exists().with_context(|| pki.display().to_string())? {
         bail!("{} holds no CA; it is made by the first `argosy serve --state-dir {0}`", args.state_dir.display());
     }
     let life = Duration::from_secs(u64::from(settings.xds.certificate_hours) * 3600);
