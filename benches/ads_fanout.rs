@@ -29,6 +29,7 @@ struct Wanted {
     streams: usize,
     clusters: usize,
     rounds: usize,
+    batch: usize,
 }
 
 impl Wanted {
@@ -45,6 +46,7 @@ impl Wanted {
             streams: number("--streams", 1_000)?,
             clusters: number("--clusters", 1_000)?,
             rounds: number("--rounds", 200)?,
+            batch: number("--batch", 50)?,
         })
     }
 }
@@ -60,13 +62,13 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(wanted: &Wanted) -> anyhow::Result<()> {
-    let Wanted { streams, clusters, rounds } = *wanted;
+    let Wanted { streams, clusters, rounds, batch } = *wanted;
     println!(
         "{streams} streams over TLS, each with {clusters} clusters and their endpoints; the clients on this machine"
     );
     let mut server = Server::start(clusters).await?;
     let empty = resident_bytes()?;
-    let clients = clients::Clients::start(server.address(), server.credentials(), streams)?;
+    let clients = clients::Clients::start(server.address(), server.credentials(), streams, batch)?;
     let warmed = server.all_synced(streams).await?;
     println!("  all streams have everything after {} ms", figures::milliseconds(warmed));
     let mut times: Vec<Duration> = Vec::new();

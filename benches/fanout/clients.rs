@@ -15,10 +15,12 @@ pub(crate) const ARGUMENT: &str = "--simulated-clients";
 pub(crate) struct Clients(Child);
 
 impl Clients {
-    /// Starts this program again, as `count` clients of a server, with the certificates of a folder.
-    pub(crate) fn start(server: SocketAddr, credentials: &Path, count: usize) -> anyhow::Result<Self> {
+    /// Starts this program again, as `count` clients of a server, with the certificates of a folder. `batch` of them connect
+    /// at once, the next ones when these have everything.
+    pub(crate) fn start(server: SocketAddr, credentials: &Path, count: usize, batch: usize) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(ARGUMENT).arg(server.to_string()).arg(credentials).arg(count.to_string()).stdin(Stdio::piped());
+        command.arg(ARGUMENT).arg(server.to_string()).arg(credentials);
+        command.arg(count.to_string()).arg(batch.to_string()).stdin(Stdio::piped());
         Ok(Self(command.spawn().context("starting the clients")?))
     }
 
@@ -31,18 +33,36 @@ impl Clients {
     }
 }
 
-/// Is the clients: address of the server, folder of certificates, count.
+/// Responses that bring a client everything: clusters, endpoints, listeners, routes.
+const WARM: u64 = 4;
+
+/// Is the clients: address of the server, folder of certificates, count, batch.
 pub(crate) async fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let [server, folder, count] = arguments else { anyhow::bail!("three arguments are needed") };
+    let [server, folder, count, batch] = arguments else { anyhow::bail!("four arguments are needed") };
     let folder = Path::new(folder);
     let read = |name: &str| std::fs::read_to_string(folder.join(name));
     let credentials = Credentials { ca: read("ca.crt")?, certificate: read("tls.crt")?, key: read("tls.key")? };
     let tasks = Tasks::default();
-    let proxies = Proxies::start(server.parse()?, &credentials, count.parse()?, &tasks)?;
+    let (server, count, batch): (SocketAddr, usize, usize) = (server.parse()?, count.parse()?, batch.parse()?);
     let failed = |seen: &Seen| seen.failed.load(Ordering::Relaxed) > 0;
+    let refused = || anyhow::anyhow!("a client was refused or lost its stream");
+    let mut all = Vec::new();
+    let mut left = count;
+    while left > 0 {
+        let now = batch.min(left);
+        left -= now;
+        let proxies = Proxies::start(server, &credentials, now, &tasks)?;
+        let warm = |seen: &Seen| seen.responses.load(Ordering::Relaxed) >= WARM * now as u64;
+        tokio::select! {
+            () = proxies.wait(warm) => {}
+            () = proxies.wait(failed) => return Err(refused()),
+        }
+        all.push(proxies);
+    }
+    let lost = futures::future::select_all(all.iter().map(|proxies| Box::pin(proxies.wait(failed))));
     tokio::select! {
         ended = end_of_input() => ended,
-        () = proxies.wait(failed) => anyhow::bail!("a client was refused or lost its stream"),
+        _ = lost => Err(refused()),
     }
 }
 
