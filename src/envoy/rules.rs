@@ -35,9 +35,12 @@ fn walk(message: &DynamicMessage, path: &str) -> Result<(), String> {
                 }
             }
             Some(Value::Map(entries)) => {
+                // The first problem in the order of the keys, whatever the hash map's is.
+                let mut entries: Vec<_> = entries.iter().map(|(key, item)| (format!("{key:?}"), item)).collect();
+                entries.sort_by(|a, b| a.0.cmp(&b.0));
                 for (key, item) in entries {
                     if let Value::Message(inner) = item {
-                        walk(inner, &format!("{at}[{key:?}]"))?;
+                        walk(inner, &format!("{at}[{key}]"))?;
                     }
                 }
             }

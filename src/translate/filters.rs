@@ -145,7 +145,8 @@ pub(super) fn path(modifier: &PathModifier, matched: Option<&str>) -> Result<Pat
     let texts = [&modifier.replace_full_path, &modifier.replace_prefix_match];
     for text in texts.into_iter().flatten() {
         texts::path(text)?;
-        if !text.starts_with('/') && !(text.is_empty() && modifier.kind == "ReplacePrefixMatch") {
+        let nothing = text.is_empty() && modifier.kind == "ReplacePrefixMatch";
+        if !nothing && !text.starts_with('/') {
             return Err(format!("path {text:?} has to begin with a slash"));
         }
     }
@@ -188,8 +189,8 @@ pub(super) fn redirect(
     Ok(Redirect {
         scheme: spec.scheme.clone(),
         hostname: spec.hostname.clone(),
-        // Envoy keeps the port of the request's Host when none is set; writing the well-known one makes it go away.
-        port: Some(port.unwrap_or(well_known)),
+        // Beside the request's own host Envoy keeps that one's port unless another is written, be it the well-known one.
+        port: port.or_else(|| spec.hostname.is_none().then_some(well_known)),
         path: spec.path.as_ref().map(|path| self::path(path, matched)).transpose()?,
         status,
     })

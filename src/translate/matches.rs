@@ -71,7 +71,8 @@ pub(super) fn grpc(spec: &GrpcRouteMatch) -> Result<Ranked, String> {
         ("Exact", None, Some(name)) => (PathMatch::Regex(format!("/[^/]+/{}", regex::escape(grpc_name(name)?))), 1),
         ("RegularExpression", service, name) => {
             let any = "[^/]+".to_owned();
-            let part = |text: &Option<String>| text.as_ref().map_or(Ok(any.clone()), |text| expressions::check(text));
+            let part =
+                |text: &Option<String>| text.as_ref().map_or_else(|| Ok(any.clone()), |text| expressions::check(text));
             (PathMatch::Regex(format!("/(?:{})/(?:{})", part(service)?, part(name)?)), 1)
         }
         (other, ..) => return Err(format!("method.type {other:?} is neither Exact nor RegularExpression")),

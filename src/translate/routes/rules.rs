@@ -128,7 +128,7 @@ pub(super) fn session(spec: &SessionPersistence, rule: &str, path: &str) -> Resu
     let absolute = spec.absolute_timeout.as_deref().map(durations::gateway_api).transpose();
     let absolute = absolute.map_err(|e| format!("sessionPersistence.absoluteTimeout: {e}"))?;
     let cookie = spec.cookie.as_ref().or(spec.cookie_config.as_ref());
-    let own = cookie.and_then(|c| c.name.as_ref()).or(spec.header.as_ref().and_then(|h| h.name.as_ref()));
+    let own = cookie.and_then(|c| c.name.as_ref()).or_else(|| spec.header.as_ref()?.name.as_ref());
     let name = own.or(spec.session_name.as_ref()).cloned().unwrap_or_else(|| format!("argosy-{rule}"));
     texts::name(&name).map_err(|_| format!("sessionPersistence: {name:?} is no name of a cookie or header"))?;
     match spec.kind.as_deref().unwrap_or("Cookie") {
