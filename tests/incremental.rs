@@ -133,7 +133,10 @@ fn edits_lead_to_what_the_final_objects_say() {
                 *generation += 1;
                 let key = universe.key(slot);
                 let object = variant.map(|variant| universe.object(slot, variant, *generation));
-                history.push(format!("{key} {}", variant.map_or("deleted".to_owned(), |v| format!("variant {v}"))));
+                history.push(format!(
+                    "{key} {}",
+                    variant.map_or_else(|| "deleted".to_owned(), |v| format!("variant {v}"))
+                ));
                 engine.apply(vec![change(key, object.clone())]);
                 match object {
                     Some(object) => objects.insert(slot, object),

@@ -105,6 +105,7 @@ fn finding(finding: &Finding) -> Value {
         "place": finding.place,
         "message": finding.message,
         "fix": finding.fix,
+        "text": finding.to_string(),
     })
 }
 
@@ -222,7 +223,8 @@ mod tests {
         let (_, findings) = api.json("/api/v1/findings").await;
         let expected = json!([{"code": "ARG0001", "severity": "error", "message": "broken", "fix": "mend it",
             "object": {"kind": "HTTPRoute", "namespace": "apps", "name": "web"},
-            "place": {"file": "a.yaml", "line": 3, "column": 0}}]);
+            "place": {"file": "a.yaml", "line": 3, "column": 0},
+            "text": "ARG0001 error HTTPRoute apps/web (a.yaml:3): broken\n    fix: mend it"}]);
         assert_eq!(findings, expected);
         let (_, proxies) = api.json("/api/v1/proxies").await;
         assert_eq!((&proxies[0]["gateway"], &proxies[0]["state"]), (&json!("infra/edge"), &json!("starting")));

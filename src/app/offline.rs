@@ -1,11 +1,13 @@
 //! The same parts as a running process, run once over files.
 
 use super::adapters::Elsewhere;
-use crate::model::{Finding, FleetKey, Kind, ObjectKey, Severity};
+use crate::model::{Finding, FleetKey, Kind, ObjectKey, Place, Severity};
 use crate::pipeline::{Engine, EngineParts, Metrics};
 use crate::provider::Files;
+use crate::provider::file::parse;
 use crate::runtime::clock::Clock;
 use crate::snapshot::{Registry, ResourceType, Snapshot};
+use crate::store::{Change, Object};
 use crate::tenant::Classes;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -24,17 +26,32 @@ pub struct Offline {
 impl Offline {
     /// Reads and translates files and folders.
     pub fn run(paths: Vec<PathBuf>, classes: Classes) -> Self {
-        let clock = Clock::real();
+        let scan = Files::new(paths).scan(Clock::real().now());
+        Self::translate(scan.changes, scan.findings, classes)
+    }
+
+    /// Reads and translates the text of one file, without touching any.
+    pub fn text(file: &str, text: &[u8], classes: Classes) -> Self {
+        let (parsed, at) = (parse(file, text), Clock::real().now());
+        let change = |(object, place): (Object, Place)| Change {
+            key: object.key(),
+            object: Some(object),
+            place: Some(place),
+            at,
+        };
+        Self::translate(parsed.objects.into_iter().map(change).collect(), parsed.findings, classes)
+    }
+
+    fn translate(changes: Vec<Change>, findings: Vec<Finding>, classes: Classes) -> Self {
         let engine = Engine::new(EngineParts {
             controllers: Arc::new(move |name| classes.class_of(name)),
             registry: Arc::new(Registry::default()),
             binder: Arc::new(Elsewhere),
             metrics: Metrics::default(),
-            clock: clock.clone(),
+            clock: Clock::real(),
         });
-        let scan = Files::new(paths).scan(clock.now());
-        engine.set_file_findings(scan.findings);
-        engine.apply(scan.changes);
+        engine.set_file_findings(findings);
+        engine.apply(changes);
         engine.settle();
         let status = engine.status();
         let mut findings = engine.findings();

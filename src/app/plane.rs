@@ -1,7 +1,9 @@
 //! A control plane, part by part.
 
 use super::adapters::{Elsewhere, OnHost, Told, rows};
+use super::file_findings::FileFindings;
 use super::run_file::{Run, RunFile};
+use super::state_dir::StateDir;
 use crate::admin;
 use crate::certificates::Authority;
 use crate::infra::{Host, InfraKind, find_envoy};
@@ -18,7 +20,6 @@ use crate::tenant::Classes;
 use crate::xds::{self, Progress, Server};
 use std::fmt;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -67,6 +68,8 @@ pub struct Plane {
     deadline: Duration,
     host: Option<Arc<Host>>,
     _run_file: RunFile,
+    /// Given back last.
+    _state: StateDir,
 }
 
 impl Plane {
@@ -144,7 +147,7 @@ pub async fn start(settings: Settings) -> Result<Plane, StartError> {
     tracing::info!(xds = %addresses.xds, admin = %addresses.admin, metrics = %addresses.metrics, health = %addresses.health,
         "argosy is up");
     let deadline = base.settings.shutdown.deadline();
-    Ok(Plane { addresses, handles, tasks: base.tasks, deadline, host, _run_file: run_file })
+    Ok(Plane { addresses, handles, tasks: base.tasks, deadline, host, _run_file: run_file, _state: base.state })
 }
 
 /// What the parts have in common.
@@ -159,17 +162,14 @@ struct Base {
     xds_metrics: xds::Metrics,
     registry: Arc<Registry>,
     authority: Arc<Authority>,
+    state: StateDir,
 }
 
 impl Base {
     fn new(settings: Settings) -> Result<Self, StartError> {
         let classes = Classes::new(&settings.classes).map_err(cause("classes"))?;
         let state_dir = &settings.state_dir;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(state_dir)
-            .map_err(cause(format!("stateDir {} cannot be created", state_dir.display())))?;
+        let state = StateDir::open(state_dir).map_err(StartError)?;
         let life = Duration::from_secs(u64::from(settings.xds.certificate_hours) * 3600);
         let authority =
             Authority::open(state_dir, &settings.xds.trust_domain, life, &[settings.xds.address.ip()], Clock::real())
@@ -185,6 +185,7 @@ impl Base {
             metrics: Arc::new(metrics),
             registry: Arc::new(Registry::default()),
             authority,
+            state,
             settings,
         })
     }
@@ -314,14 +315,15 @@ impl Base {
 
     /// Takes folders, gives changes to the pipeline.
     fn follow_files(&self, engine: &Arc<Engine>) {
+        if self.settings.files.folders.is_empty() {
+            tracing::warn!("no folder of manifests is followed: name one with --files DIR or files.folders");
+        }
         let files = Files::new(self.settings.files.folders.clone());
         let guard: Option<Guard> = Some(self.ready.register("files"));
         let sink = {
-            let (engine, mut guard) = (Arc::clone(engine), guard);
+            let (engine, mut guard, mut known) = (Arc::clone(engine), guard, FileFindings::default());
             move |scan: provider::Scan| {
-                for finding in &scan.findings {
-                    tracing::debug!(%finding, "finding about files");
-                }
+                known.log(&scan.findings);
                 engine.set_file_findings(scan.findings);
                 engine.apply(scan.changes);
                 engine.loaded();

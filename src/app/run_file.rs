@@ -1,8 +1,10 @@
 //! `<state-dir>/run.json`: how others find the running process, also when its ports were chosen by the system.
 
 use serde::Serialize;
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What the file says.
@@ -24,7 +26,9 @@ impl RunFile {
     pub(super) fn write(state_dir: &Path, run: &Run) -> std::io::Result<Self> {
         let path = state_dir.join("run.json");
         let fresh = state_dir.join(".run.json.new");
-        let mut file = std::fs::File::create(&fresh)?;
+        // Left over by a process that was killed while writing, perhaps with other rights.
+        let _ = std::fs::remove_file(&fresh);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         serde_json::to_writer_pretty(&mut file, run)?;
         file.write_all(b"\n")?;
         std::fs::rename(&fresh, &path)?;

@@ -47,13 +47,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<End> {
     };
     let (namespace, name) =
         args.gateway.split_once('/').context("--gateway has the form NAMESPACE/NAME, for example default/eg")?;
-    if !args.state_dir.join("pki").is_dir() {
+    let pki = args.state_dir.join("pki");
+    if !pki.try_exists().with_context(|| pki.display().to_string())? {
         bail!("{} holds no CA; it is made by the first `argosy serve --state-dir {0}`", args.state_dir.display());
     }
     let life = Duration::from_secs(u64::from(settings.xds.certificate_hours) * 3600);
-    let authority = Authority::open(&args.state_dir, &settings.xds.trust_domain, life, &[], Clock::real())?;
+    // The text of these errors holds the cause already, which would follow once more.
+    let once = |error: crate::certificates::Error| anyhow::anyhow!("{error}");
+    let authority =
+        Authority::open(&args.state_dir, &settings.xds.trust_domain, life, &[], Clock::real()).map_err(once)?;
     let fleet = FleetKey::new(class, namespace, name);
-    authority.renew_fleet(&fleet, &args.out)?;
+    authority.renew_fleet(&fleet, &args.out).map_err(once)?;
     output::line(&format!("tls.crt, tls.key and ca.crt of fleet {fleet} are in {}", args.out.display()))?;
     Ok(End::Good)
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Shows what is wrong with manifests: code, object, place, cause, and the change that mends it
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 clean, 1 findings, 2 error\n\nExample:\n  argosy check -f config/samples")]
+#[command(after_help = "Exit status: 0 clean, 1 findings, 2 error\n\nExample:\n  argosy check -f ./manifests")]
 pub(super) struct Args {
     /// A manifest or a folder of them; several times for several
     #[arg(short, long = "file", value_name = "PATH", required = true, num_args = 1..)]

@@ -57,7 +57,7 @@ fn table(list: &Value) -> Table {
 fn ports(ports: &Value) -> String {
     let Some(ports) = ports.as_object() else { return "-".to_owned() };
     let one = |(port, bound): (&String, &Value)| {
-        if bound.to_string() == *port { port.clone() } else { format!("{port}→{bound}") }
+        if bound.as_u64() == port.parse().ok() { port.clone() } else { format!("{port}→{bound}") }
     };
     ports.iter().map(one).collect::<Vec<_>>().join(" ")
 }

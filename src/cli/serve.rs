@@ -28,7 +28,8 @@ pub(super) struct Args {
     /// The Envoy binary [default: searched on PATH and in .cache/envoy]
     #[arg(long, value_name = "PATH")]
     envoy: Option<PathBuf>,
-    /// Where the CA, certificates and process records live
+    /// Where the CA, certificates and process records live [default: $XDG_STATE_HOME/argosy, else
+    /// ~/.local/state/argosy, for root /var/lib/argosy]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Also write the status of all objects there
@@ -73,7 +74,7 @@ impl Args {
         });
         set(&["infra", "type"], kind);
         set(&["infra", "host", "envoy"], self.envoy.as_ref().map(|path| json!(path)));
-        set(&["infra", "host", "keepProxies"], self.keep_proxies.then(|| json!(true)));
+        set(&["infra", "host", "keepProxies"], self.keep_proxies.then_some(Value::Bool(true)));
         set(&["stateDir"], self.state_dir.as_ref().map(|path| json!(path)));
         set(&["status", "dir"], self.status_dir.as_ref().map(|path| json!(path)));
         for (room, address) in [

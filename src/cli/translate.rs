@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Translates manifests without a running process: status or Envoy configuration out
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  argosy translate -f config/samples --to envoy --gateway default/eg -o yaml")]
+#[command(after_help = "Example:\n  argosy translate -f ./manifests --to envoy --gateway default/eg > envoy.yaml")]
 pub(super) struct Args {
     /// A manifest or a folder of them; several times for several
     #[arg(short, long = "file", value_name = "PATH", required = true, num_args = 1..)]
@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// The form of the result
     #[arg(short, long, value_enum, default_value = "yaml")]
     output: Format,
-    /// Do not redact private keys
+    /// Do not redact private keys in `--to xds`; a bootstrap always holds them, for Envoy loads it only with them
     #[arg(long)]
     show_secrets: bool,
     /// An object that is dropped is no error
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<End> {
             Value::Object(fleets.iter().map(one).collect())
         }
         Target::Envoy => match &fleets[..] {
-            [(_, snapshot)] => envoy::static_bootstrap(&resources(snapshot), args.show_secrets),
+            [(_, snapshot)] => envoy::static_bootstrap(&resources(snapshot)),
             [] => bail!("there is no Gateway of ours in these files"),
             several => {
                 let names: Vec<String> = several.iter().map(|(fleet, _)| fleet.gateway().to_string()).collect();

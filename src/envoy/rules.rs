@@ -3,6 +3,7 @@
 
 use super::descriptors;
 use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage, Value};
+use std::collections::BTreeMap;
 
 /// The first field that breaks a constraint, with its path.
 pub(super) fn check(message: &DynamicMessage) -> Result<(), String> {
@@ -35,12 +36,11 @@ fn walk(message: &DynamicMessage, path: &str) -> Result<(), String> {
                 }
             }
             Some(Value::Map(entries)) => {
-                // The first problem in the order of the keys, whatever the hash map's is.
-                let mut entries: Vec<_> = entries.iter().map(|(key, item)| (format!("{key:?}"), item)).collect();
-                entries.sort_by(|a, b| a.0.cmp(&b.0));
-                for (key, item) in entries {
+                // Sorted, so that of several problems always the same one is said.
+                let sorted: BTreeMap<_, _> = entries.iter().collect();
+                for (key, item) in sorted {
                     if let Value::Message(inner) = item {
-                        walk(inner, &format!("{at}[{key}]"))?;
+                        walk(inner, &format!("{at}[{key:?}]"))?;
                     }
                 }
             }

@@ -38,9 +38,10 @@ impl Resources {
     }
 }
 
-/// The static bootstrap: route tables and endpoints stand inside the listeners and clusters that refer to them.
-pub fn static_bootstrap(resources: &Resources, show_secrets: bool) -> Value {
-    let all = resources.to_json(show_secrets);
+/// The static bootstrap: route tables and endpoints stand inside the listeners and clusters that refer to them. Private
+/// keys are in it as they are, since Envoy loads them also when it only validates.
+pub fn static_bootstrap(resources: &Resources) -> Value {
+    let all = resources.to_json(true);
     let values =
         |kind: &str| -> Vec<Value> { all[kind].as_object().into_iter().flat_map(Map::values).cloned().collect() };
     let mut listeners = values("listeners");

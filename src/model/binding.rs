@@ -23,4 +23,27 @@ impl Binding {
     pub fn bound(&self, port: u16) -> u16 {
         self.ports.get(&port).copied().unwrap_or(port)
     }
+
+    /// A sentence for each port that is bound as another one, for the Gateway's status; `None` when there is none, and
+    /// when somebody else decides where the Gateway is reached.
+    pub fn moved(&self) -> Option<String> {
+        let moved = self.ports.iter().filter(|(port, bound)| port != bound);
+        let told: Vec<String> = moved.map(|(port, bound)| format!("Port {port} is bound as {bound}.")).collect();
+        (!self.address.is_unspecified() && !told.is_empty()).then(|| told.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_moved_ports_of_this_machine_are_told() {
+        let mut binding = Binding::unprivileged([80, 443, 8080]);
+        assert_eq!(binding.moved(), None, "somebody else's");
+        binding.address = IpAddr::from([127, 0, 0, 2]);
+        assert_eq!(binding.moved().unwrap(), "Port 80 is bound as 10080. Port 443 is bound as 10443.");
+        binding.ports.retain(|port, _| *port == 8080);
+        assert_eq!(binding.moved(), None);
+    }
 }

@@ -373,6 +373,10 @@ impl Compiler {
 
     fn status(&self) -> GatewayStatus {
         let mut report = self.unit.as_ref().map(|unit| unit.report.clone()).unwrap_or_default();
+        if let Some(moved) = self.binding.as_ref().and_then(Binding::moved) {
+            let programmed = report.conditions.iter_mut().find(|c| c.kind == "Programmed" && c.status);
+            programmed.into_iter().for_each(|condition| condition.message = format!("{} {moved}", condition.message));
+        }
         if let Some(problem) = &self.bind_problem {
             set(&mut report.conditions, Condition::no("Programmed", "AddressNotUsable", problem.clone()));
         }

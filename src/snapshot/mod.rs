@@ -5,7 +5,9 @@
 mod resource;
 mod set;
 mod registry;
+mod names;
 
+pub use names::{NameSet, SharedNames};
 pub use registry::{Fleet, Published, Registry, Stamps};
 pub use resource::{Resource, ResourceType};
 pub use set::{Edit, Snapshot};

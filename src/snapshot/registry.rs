@@ -1,6 +1,6 @@
 //! The newest snapshot of every fleet.
 
-use super::{Edit, Snapshot};
+use super::{Edit, SharedNames, Snapshot};
 use crate::model::FleetKey;
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
@@ -47,6 +47,7 @@ pub struct Fleet {
     writing: Mutex<()>,
     generation: watch::Sender<u64>,
     removed: tokio_util::sync::CancellationToken,
+    names: Arc<SharedNames>,
 }
 
 impl Fleet {
@@ -57,6 +58,7 @@ impl Fleet {
             writing: Mutex::new(()),
             generation: watch::Sender::new(0),
             removed: tokio_util::sync::CancellationToken::new(),
+            names: Arc::default(),
         })
     }
 
@@ -93,6 +95,11 @@ impl Fleet {
     /// Changes with every publication.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
+    }
+
+    /// Sets of names that its streams have in common.
+    pub fn names(&self) -> &Arc<SharedNames> {
+        &self.names
     }
 
     /// Cancelled when the fleet is gone.

@@ -395,7 +395,7 @@ impl Run {
         Self {
             fleet: Registry::default().fleet(&FleetKey::new("class", "namespace", "name")),
             world: World::default(),
-            stream: Stream::default(),
+            stream: Stream::new(Arc::default()),
             envoy,
             inbox: VecDeque::new(),
             in_flight: BTreeMap::new(),
@@ -465,7 +465,7 @@ impl Run {
         self.in_flight.clear();
         self.synced = None;
         self.sent.clear();
-        self.stream = Stream::default();
+        self.stream = Stream::new(Arc::default());
         self.newest().map_or(Ok(()), |published| {
             let actions = self.stream.published(published);
             self.take(actions)

@@ -74,7 +74,7 @@ impl Connection {
     }
 
     async fn converse(&self, id: u64, mut body: Incoming, out: &mpsc::Sender<Frame<Bytes>>) -> End {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(Arc::clone(self.fleet.names()));
         let mut decoder = Decoder::default();
         let mut generation = self.fleet.subscribe();
         let mut sent_at: [Option<Instant>; 5] = [None; 5];
@@ -180,10 +180,9 @@ impl Connection {
     }
 
     fn synced(&self, id: u64, published: &Arc<Published>, sent_at: &[Option<Instant>; 5]) {
-        if let Some(sent) = sent_at.iter().flatten().max() {
-            self.progress.stage(self.key(), "send", sent.saturating_duration_since(published.published()));
-        }
-        self.progress.synced(id, published);
+        // What was sent for an earlier publication says nothing about this one, which may have needed no response.
+        let sent = sent_at.iter().flatten().max().filter(|sent| **sent >= published.published());
+        self.progress.synced(id, published, sent.copied());
     }
 
     fn measure_push(&self, kind: &str, bytes: usize, resources: usize) {

@@ -176,8 +176,8 @@ impl Progress {
         }
     }
 
-    /// A proxy has everything of a publication.
-    pub(super) fn synced(&self, id: u64, published: &Arc<Published>) {
+    /// A proxy has everything of a publication, whose last response was sent at `sent`, if it needed any.
+    pub(super) fn synced(&self, id: u64, published: &Arc<Published>, sent: Option<Instant>) {
         let now = self.clock.now();
         let mut tables = self.tables.lock();
         let Some(proxy) = tables.proxies.get_mut(&id) else { return };
@@ -214,7 +214,11 @@ impl Progress {
         // A proxy that connects after a change was published did not wait for that change.
         let began = if opened > published.published() { opened } else { published.stamps.event };
         let took = now.saturating_duration_since(began);
-        self.measure_synced(&fleet, took, now.saturating_duration_since(published.published()), &reached);
+        self.measure_synced(&fleet, took, &reached);
+        if let Some(sent) = sent {
+            self.stage(&fleet, "send", sent.saturating_duration_since(published.published().max(opened)));
+            self.stage(&fleet, "ack", now.saturating_duration_since(sent));
+        }
         if let Some(proxies) = done {
             self.observer.rolled_out(&fleet, &revision, took, proxies, &node);
         }
@@ -288,16 +292,15 @@ impl Progress {
     }
 
     /// Measures one stage of the way of a change.
-    pub(super) fn stage(&self, fleet: &FleetKey, stage: &str, took: Duration) {
+    fn stage(&self, fleet: &FleetKey, stage: &str, took: Duration) {
         let labels = Stage { class: fleet.class.clone(), stage: stage.to_owned() };
         self.metrics.stage.get_or_create_owned(&labels).observe(took.as_secs_f64());
     }
 
-    fn measure_synced(&self, fleet: &FleetKey, took: Duration, acked_after: Duration, reached: &[usize]) {
+    fn measure_synced(&self, fleet: &FleetKey, took: Duration, reached: &[usize]) {
         let (class, tenant) = (fleet.class.clone(), fleet.namespace.clone());
         let labels = Tenant { class: class.clone(), tenant: tenant.clone() };
         self.metrics.propagation.get_or_create_owned(&labels).observe(took.as_secs_f64());
-        self.stage(fleet, "ack", acked_after);
         for index in reached {
             let quorum = ["half", "p99", "all"][*index].to_owned();
             let quorum = Quorum { class: class.clone(), tenant: tenant.clone(), quorum };
@@ -306,5 +309,48 @@ impl Progress {
                 self.metrics.rollout_last.get_or_create_owned(&labels).set(took.as_secs_f64());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{Edit, Registry, Resource, Stamps};
+    use bytes::Bytes;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn rolled_out(&self, _fleet: &FleetKey, _revision: &str, _took: Duration, _proxies: usize, _slowest: &str) {}
+        fn nacked(&self, _nack: &Nack) {}
+    }
+
+    #[test]
+    fn the_stages_follow_one_another_and_add_up() {
+        let (clock, mut registry) = (Clock::manual(), prometheus_client::registry::Registry::default());
+        let progress = Progress::new(Metrics::register(&mut registry), clock.clone(), Arc::new(Nobody));
+        let key = FleetKey::new("public", "infra", "edge");
+        let id = progress.connected(&key, SocketAddr::from(([127, 0, 0, 1], 1)));
+        let after = |seconds| {
+            clock.advance(Duration::from_secs(seconds));
+            clock.now()
+        };
+        let stamps = Stamps { event: clock.now(), dequeued: after(1), translated: after(2) };
+        let resource = Resource::new(ResourceType::Cluster, "c", vec![Bytes::from_static(b"1")]);
+        let edit = Edit { upserts: vec![resource], removals: Vec::new() };
+        let published = Registry::default().fleet(&key).publish(&edit, stamps, after(4)).unwrap();
+        progress.wanted(id, &published, false);
+        let sent = after(8);
+        after(16);
+        progress.synced(id, &published, Some(sent));
+
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for (stage, seconds) in [("queue", 1), ("translate", 2), ("publish", 4), ("send", 8), ("ack", 16)] {
+            let line = format!("config_stage_seconds_sum{{class=\"public\",stage=\"{stage}\"}} {seconds}.0");
+            assert!(text.contains(&line), "{line} is missing:\n{text}");
+        }
+        let whole = "config_propagation_seconds_sum{class=\"public\",tenant=\"infra\"} 31.0";
+        assert!(text.contains(whole), "{whole} is missing:\n{text}");
     }
 }

@@ -11,7 +11,7 @@
 //! part that is to blame is pinned to the last good version, and the rest is sent again.
 
 use super::subscription::Subscription;
-use crate::snapshot::{Edit, Published, Resource, ResourceType, Snapshot};
+use crate::snapshot::{Edit, Published, Resource, ResourceType, SharedNames, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -115,10 +115,13 @@ pub struct Stream {
     unsettled: Option<u64>,
     synced: u64,
     nonce: u64,
+    /// Sets of names that the fleet's streams have in common.
+    names: Arc<SharedNames>,
 }
 
-impl Default for Stream {
-    fn default() -> Self {
+impl Stream {
+    /// A stream of which nothing is known; `names` are those of its fleet.
+    pub fn new(names: Arc<SharedNames>) -> Self {
         let state = || TypeState {
             subscription: Subscription::default(),
             has: Snapshot::empty(),
@@ -138,11 +141,10 @@ impl Default for Stream {
             unsettled: None,
             synced: 0,
             nonce: 0,
+            names,
         }
     }
-}
 
-impl Stream {
     /// The fleet has a new snapshot.
     pub fn published(&mut self, published: Arc<Published>) -> Vec<Action> {
         for kind in ResourceType::ALL {
@@ -262,7 +264,7 @@ impl Stream {
         let target = self.target.as_ref();
         let known = |name: &str| target.and_then(|t| t.snapshot.get(kind, name)).map(|r| Arc::clone(r.name()));
         let shared = |name: &str| known(name).unwrap_or_else(|| Arc::from(name));
-        let new = state.subscription.update(&request.subscribe, &request.unsubscribe, shared);
+        let new = state.subscription.update(&request.subscribe, &request.unsubscribe, shared, &self.names);
         for name in &new {
             // A name that is asked for again has to be answered whatever the client is thought to have.
             state.refused.remove(name);

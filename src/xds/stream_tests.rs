@@ -22,7 +22,7 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let fleet = Registry::default().fleet(&FleetKey::new("class", "namespace", "name"));
-        Self { fleet, stream: Stream::default(), nonces: [0; 5] }
+        Self { fleet, stream: Stream::new(Arc::default()), nonces: [0; 5] }
     }
 
     /// What was sent, one line a response: `cds: a@b c, -gone`; acknowledgements and the like as words.
@@ -217,7 +217,7 @@ fn two_responses_of_a_type_are_never_in_flight_and_what_came_meanwhile_is_one() 
 fn coming_back_with_everything_costs_endpoints_and_secrets_and_gets_one_empty_response() {
     let mut talk = Talk::in_step();
     let snapshot = talk.fleet.current().expect("published").snapshot.clone();
-    talk.stream = Stream::default();
+    talk.stream = Stream::new(Arc::default());
     let actions = talk.stream.published(talk.fleet.current().expect("published"));
     assert!(talk.show(actions).is_empty());
     let has = |kind, name| snapshot.get(kind, name).expect("published");

@@ -1,6 +1,6 @@
 //! Which resources of a type a stream wants (xDS protocol, "Client Behavior" and "Wildcard subscriptions").
 
-use std::collections::BTreeSet;
+use crate::snapshot::{NameSet, SharedNames};
 use std::sync::Arc;
 
 /// A subscription to one type.
@@ -11,16 +11,18 @@ pub(super) struct Subscription {
     /// Everything there is.
     pub(super) wildcard: bool,
     /// Single resources.
-    pub(super) names: BTreeSet<Arc<str>>,
+    pub(super) names: NameSet,
 }
 
 impl Subscription {
-    /// Takes in a request; returns the names that are asked for. `shared` makes the name that is kept.
+    /// Takes in a request; returns the names that are asked for. `known` makes the name that is kept,
+    /// `sets` the set.
     pub(super) fn update(
         &mut self,
         subscribe: &[String],
         unsubscribe: &[String],
-        shared: impl Fn(&str) -> Arc<str>,
+        known: impl Fn(&str) -> Arc<str>,
+        sets: &SharedNames,
     ) -> Vec<Arc<str>> {
         if !self.started && subscribe.is_empty() {
             // The first request of a type without names asks for everything, as in the protocol's older form.
@@ -32,17 +34,14 @@ impl Subscription {
             if name == "*" {
                 self.wildcard = true;
             } else {
-                new.push(shared(name));
+                new.push(known(name));
             }
         }
         if unsubscribe.iter().any(|name| name == "*") {
             self.wildcard = false;
         }
         if !new.is_empty() || !unsubscribe.is_empty() {
-            unsubscribe.iter().for_each(|name| {
-                self.names.remove(name.as_str());
-            });
-            self.names.extend(new.iter().cloned());
+            self.names = sets.edit(&self.names, unsubscribe, &new);
         }
         new
     }
@@ -64,21 +63,21 @@ mod tests {
     #[test]
     fn an_empty_first_request_is_a_wildcard_and_later_ones_are_not() {
         let mut subscription = Subscription::default();
-        subscription.update(&[], &[], |name| Arc::from(name));
+        subscription.update(&[], &[], |name| Arc::from(name), &SharedNames::default());
         assert!(subscription.wants("anything"));
         let mut subscription = Subscription::default();
-        assert_eq!(subscription.update(&names(&["a"]), &[], |name| Arc::from(name)).len(), 1);
-        subscription.update(&[], &[], |name| Arc::from(name));
+        assert_eq!(subscription.update(&names(&["a"]), &[], |name| Arc::from(name), &SharedNames::default()).len(), 1);
+        subscription.update(&[], &[], |name| Arc::from(name), &SharedNames::default());
         assert!(subscription.wants("a") && !subscription.wants("b"));
     }
 
     #[test]
     fn names_and_the_wildcard_can_be_given_up() {
         let mut subscription = Subscription::default();
-        subscription.update(&names(&["*", "a"]), &[], |name| Arc::from(name));
-        subscription.update(&[], &names(&["*"]), |name| Arc::from(name));
+        subscription.update(&names(&["*", "a"]), &[], |name| Arc::from(name), &SharedNames::default());
+        subscription.update(&[], &names(&["*"]), |name| Arc::from(name), &SharedNames::default());
         assert!(subscription.wants("a") && !subscription.wants("b"));
-        subscription.update(&[], &names(&["a"]), |name| Arc::from(name));
+        subscription.update(&[], &names(&["a"]), |name| Arc::from(name), &SharedNames::default());
         assert!(!subscription.wants("a"));
     }
 }
