@@ -13,8 +13,11 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 
-/// Conditions under which a request that reached no answer may be tried again (GEP-1731: connection errors too).
-const RETRY_ON: &str = "connect-failure,refused-stream,unavailable,cancelled,reset,retriable-status-codes";
+/// A backend that was not reached, or that refused the request before it did anything with it.
+const RETRY_ON: &str = "connect-failure,refused-stream,unavailable,reset-before-request,retriable-status-codes";
+/// The same, and tries that were given up because of `timeouts.backendRequest`: to Envoy those are resets, and they cannot
+/// be told from resets by the backend.
+const RETRY_ON_SLOW: &str = "connect-failure,refused-stream,unavailable,reset,retriable-status-codes";
 
 /// The action; `host` is a Host header set by a header modifier.
 pub(super) fn action(action: &Action, host: Option<&str>) -> route::Action {
@@ -89,7 +92,7 @@ fn clusters(backends: &[WeightedBackend]) -> ClusterSpecifier {
 
 fn retry(retry: &Retry, try_timeout_ms: Option<u64>) -> RetryPolicy {
     RetryPolicy {
-        retry_on: RETRY_ON.to_owned(),
+        retry_on: if try_timeout_ms.is_some() { RETRY_ON_SLOW } else { RETRY_ON }.to_owned(),
         num_retries: number(retry.attempts),
         per_try_timeout: try_timeout_ms.and_then(milliseconds),
         retriable_status_codes: retry.codes.clone(),

@@ -39,13 +39,25 @@ pub fn cluster(key: &BackendKey) -> Bytes {
         ..Cluster::default()
     };
     let message = match key {
-        BackendKey::Service { http2, .. } => service(base, *http2),
-        BackendKey::Host { host, port, tls } => self::host(base, host, *port, *tls),
+        BackendKey::Service { http2, .. } => service(protocol(base, *http2)),
+        BackendKey::Host { host, port, tls, http2 } => self::host(protocol(base, *http2), host, *port, *tls),
     };
     Bytes::from(message.encode_to_vec())
 }
 
-fn service(base: Cluster, http2: bool) -> Cluster {
+/// HTTP/2 where it is asked for; else HTTP/1.1.
+fn protocol(base: Cluster, http2: bool) -> Cluster {
+    Cluster {
+        // One entry: a map with more would be encoded in random order.
+        typed_extension_protocol_options: http2
+            .then(|| (PROTOCOL_OPTIONS.to_owned(), any(&http2_options())))
+            .into_iter()
+            .collect(),
+        ..base
+    }
+}
+
+fn service(base: Cluster) -> Cluster {
     let ads = ConfigSource {
         config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource::default())),
         resource_api_version: ApiVersion::V3.into(),
@@ -54,11 +66,6 @@ fn service(base: Cluster, http2: bool) -> Cluster {
     Cluster {
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
         eds_cluster_config: Some(EdsClusterConfig { eds_config: Some(ads), ..EdsClusterConfig::default() }),
-        // One entry: a map with more would be encoded in random order.
-        typed_extension_protocol_options: http2
-            .then(|| (PROTOCOL_OPTIONS.to_owned(), any(&http2_options())))
-            .into_iter()
-            .collect(),
         ..base
     }
 }

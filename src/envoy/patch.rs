@@ -7,6 +7,15 @@ use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// The resources that can be patched, with the field that names each.
+const RESOURCES: [(&str, &str); 5] = [
+    ("type.googleapis.com/envoy.config.listener.v3.Listener", "name"),
+    ("type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "name"),
+    ("type.googleapis.com/envoy.config.cluster.v3.Cluster", "name"),
+    ("type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment", "cluster_name"),
+    ("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "name"),
+];
+
 /// Resources by type URL and name.
 pub type ByName = BTreeMap<(String, String), Bytes>;
 
@@ -57,14 +66,29 @@ fn apply_one(
     patch: &ResourcePatch,
 ) -> Result<(), (&'static str, String)> {
     let invalid = |message: String| ("Invalid", message);
-    if descriptors::message(&patch.type_url).is_none() {
-        return Err(invalid(format!("type {:?} is no Envoy resource", patch.type_url)));
-    }
+    let Some((_, name_field)) = RESOURCES.iter().find(|(kind, _)| patch.type_url == *kind) else {
+        let known: Vec<&str> = RESOURCES.iter().map(|(kind, _)| *kind).collect();
+        return Err(invalid(format!("type {:?} is none of {}", patch.type_url, known.join(", "))));
+    };
+    let named = |value: &Value| match value.get(*name_field).and_then(Value::as_str) {
+        Some(name) if name == patch.name => Ok(()),
+        name => {
+            let name = name.unwrap_or_default();
+            Err(invalid(format!(
+                "{name_field} would be {name:?}; it has to stay the name of the resource, {:?}",
+                patch.name
+            )))
+        }
+    };
     let key = (patch.type_url.clone(), patch.name.clone());
     let operation = &patch.operation;
     if operation.op == "add" && operation.path.as_deref().is_none_or(str::is_empty) && operation.json_path.is_none() {
         let value = operation.value.clone().ok_or_else(|| invalid("op add needs a value".to_owned()))?;
-        resources.insert(key, checked(&patch.type_url, &value).map_err(invalid)?);
+        sparing(operation).map_err(invalid)?;
+        let bytes = checked(&patch.type_url, &value).map_err(invalid)?;
+        // The same spelling whatever the user wrote.
+        named(&json::to_json(&patch.type_url, &bytes, true))?;
+        resources.insert(key, bytes);
         return Ok(());
     }
     let Some(bytes) = resources.get(&key) else {
@@ -76,17 +100,32 @@ fn apply_one(
     };
     if operation.op == "remove" && operation.path.as_deref().is_none_or(str::is_empty) && operation.json_path.is_none()
     {
+        sparing(operation).map_err(invalid)?;
         resources.remove(&key);
         return Ok(());
     }
     let mut value = json::to_json(&patch.type_url, bytes, true);
     operate(&mut value, operation).map_err(invalid)?;
+    named(&value)?;
     resources.insert(key, checked(&patch.type_url, &value).map_err(invalid)?);
+    Ok(())
+}
+
+/// A field that the operation does not have would be ignored, so it is refused.
+fn sparing(operation: &JsonPatchOperation) -> Result<(), String> {
+    let op = operation.op.as_str();
+    if operation.from.is_some() && !["move", "copy"].contains(&op) {
+        return Err(format!("op {op} takes no from"));
+    }
+    if operation.value.is_some() && !["add", "replace", "test"].contains(&op) {
+        return Err(format!("op {op} takes no value"));
+    }
     Ok(())
 }
 
 /// Carries one operation out on a document.
 pub(super) fn operate(document: &mut Value, operation: &JsonPatchOperation) -> Result<(), String> {
+    sparing(operation)?;
     let pointers = match &operation.json_path {
         None => vec![operation.path.clone().unwrap_or_default()],
         Some(expression) => {

@@ -23,11 +23,13 @@ pub enum BackendKey {
         port: u16,
         /// TLS with the system's trust, server name and identity being the host.
         tls: bool,
+        /// HTTP/2 towards the host, as for Services.
+        http2: bool,
     },
 }
 
 impl BackendKey {
-    /// The name of the Envoy cluster: `service/<ns>/<name>/<port>[/h2]` or `host/<host>/<port>[/tls]`.
+    /// The name of the Envoy cluster: `service/<ns>/<name>/<port>[/h2]` or `host/<host>/<port>[/tls][/h2]`.
     pub fn cluster_name(&self) -> String {
         self.to_string()
     }
@@ -39,7 +41,10 @@ impl fmt::Display for BackendKey {
             Self::Service { service, port, http2 } => {
                 write!(f, "service/{}/{}/{port}{}", service.namespace, service.name, if *http2 { "/h2" } else { "" })
             }
-            Self::Host { host, port, tls } => write!(f, "host/{host}/{port}{}", if *tls { "/tls" } else { "" }),
+            Self::Host { host, port, tls, http2 } => {
+                let (tls, http2) = (if *tls { "/tls" } else { "" }, if *http2 { "/h2" } else { "" });
+                write!(f, "host/{host}/{port}{tls}{http2}")
+            }
         }
     }
 }

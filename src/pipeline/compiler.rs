@@ -4,7 +4,7 @@ use super::patches::PatchState;
 use super::routes::RouteState;
 use crate::envoy;
 use crate::model::{
-    Binding, Condition, FleetKey, FleetPlan, Gateway, GatewayReport, ListenerFilter, NamespacedName, ObjectKey,
+    Binding, Condition, FleetKey, FleetPlan, Gateway, GatewayReport, Kind, ListenerFilter, NamespacedName, ObjectKey,
     PolicyReport, Port, RouteReport, SecretKey,
 };
 use crate::snapshot::{Edit, Resource, ResourceType, Snapshot};
@@ -383,6 +383,9 @@ impl Compiler {
         if let Some(problem) = &self.bootstrap_problem {
             set(&mut report.conditions, Condition::no("Accepted", "InvalidParameters", problem.clone()));
             set(&mut report.conditions, Condition::no("Programmed", "Invalid", problem.clone()));
+            for policy in report.policies.iter_mut().filter(|report| report.policy.kind == Kind::EnvoyProxy) {
+                set(&mut policy.conditions, Condition::no("Accepted", "Invalid", problem.clone()));
+            }
         }
         let addresses = match (&self.binding, &self.serving) {
             (Some(binding), Some(gateway)) => vec![binding.address]
@@ -437,7 +440,6 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Kind;
     use crate::runtime::clock::Clock;
     use crate::store::{Change, Object, Store};
     use serde_json::{Value, json};

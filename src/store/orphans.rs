@@ -62,8 +62,18 @@ impl Orphans {
 /// Targets that do not exist, or that the reference says to be elsewhere. Policies can be on Gateways and routes only.
 fn missing(shelves: &Shelves, policy: &ObjectKey, object: &Object) -> BTreeSet<ObjectKey> {
     let mut found = BTreeSet::new();
-    for reference in policy_references(object) {
-        let Some(target) = policy_target(reference, &policy.namespace) else { continue };
+    let references = policy_references(object);
+    if references.is_empty() {
+        found.insert(policy.clone());
+    }
+    for reference in references {
+        let target =
+            policy_target(reference, &policy.namespace).filter(|target| reference.group == target.kind.group());
+        // What is no object stands in the list by the policy itself.
+        let Some(target) = target else {
+            found.insert(policy.clone());
+            continue;
+        };
         let foreign = reference.namespace.as_ref().is_some_and(|namespace| *namespace != policy.namespace);
         let attachable = matches!(target.kind, Kind::Gateway | Kind::HTTPRoute | Kind::GRPCRoute);
         if foreign || !attachable || !shelves.has(&target) {

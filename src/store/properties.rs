@@ -239,11 +239,24 @@ fn inputs(store: &Store) -> Inputs {
 /// What a policy is told of its missing targets.
 fn hints(all: &Everything<'_>, policy: &ObjectKey, object: &Object) -> String {
     let mut words = format!("{object:?}");
-    for target in
-        targets::policy_references(object).into_iter().filter_map(|r| targets::policy_target(r, &policy.namespace))
-    {
-        let attachable = [Kind::Gateway, Kind::HTTPRoute, Kind::GRPCRoute].contains(&target.kind);
-        if attachable && all.0.contains_key(&target) {
+    let references = targets::policy_references(object);
+    // Somebody has to speak of what leads nowhere.
+    let classes = || format!("{:?}", all.of_kind(Kind::GatewayClass));
+    if references.is_empty() {
+        words.push_str(&classes());
+    }
+    for reference in references {
+        let target = targets::policy_target(reference, &policy.namespace);
+        let attachable = |target: &ObjectKey| {
+            let kind = [Kind::Gateway, Kind::HTTPRoute, Kind::GRPCRoute].contains(&target.kind);
+            kind && reference.group == target.kind.group()
+        };
+        let Some(target) = target.filter(attachable) else {
+            words.push_str(&classes());
+            continue;
+        };
+        let own = reference.namespace.as_ref().is_none_or(|namespace| *namespace == policy.namespace);
+        if own && all.0.contains_key(&target) {
             continue;
         }
         let others = all.of_kind(target.kind).into_iter().map(|(key, _)| key);

@@ -10,10 +10,12 @@ use crate::store::View;
 const FEATURES: &[&str] = &[
     "GRPCRoute",
     "GRPCRouteNamedRouteRule",
+    "GRPCRouteRequestHeaderModifier",
     "Gateway",
     "GatewayAddressEmpty",
     "GatewayHTTPListenerIsolation",
     "GatewayPort8080",
+    "GatewayRouteHostnameIntersectionPrecedence",
     "GatewayStaticAddresses",
     "HTTPRoute",
     "HTTPRoute303RedirectStatusCode",
@@ -23,6 +25,7 @@ const FEATURES: &[&str] = &[
     "HTTPRouteBackendProtocolWebSocket",
     "HTTPRouteBackendRequestHeaderModification",
     "HTTPRouteBackendTimeout",
+    "HTTPRouteBackendURLRewrite",
     "HTTPRouteCORS",
     "HTTPRouteDestinationPortMatching",
     "HTTPRouteHostRewrite",
@@ -54,7 +57,7 @@ pub fn class(view: &dyn View, controllers: &dyn Fn(&str) -> Option<String>, name
     };
     match parameters(view, class) {
         Ok(_) => report.conditions.push(Condition::yes("Accepted", "Accepted", "The class is served.")),
-        Err(problem) => {
+        Err(Unusable { message: problem, .. }) => {
             let key = ObjectKey::new(Kind::GatewayClass, "", name);
             report.findings.push(findings::error(findings::CLASS, &key, problem.clone(), "correct the parameters"));
             report.conditions.push(Condition::no("Accepted", "InvalidParameters", problem));
@@ -63,11 +66,20 @@ pub fn class(view: &dyn View, controllers: &dyn Fn(&str) -> Option<String>, name
     Some(report)
 }
 
+/// Parameters that cannot be used.
+#[derive(Clone, Debug)]
+pub(super) struct Unusable {
+    /// The EnvoyProxy, when there is one.
+    pub(super) proxy: Option<NamespacedName>,
+    /// What is wrong.
+    pub(super) message: String,
+}
+
 /// The EnvoyProxy of a class, with its name.
 pub(super) fn parameters(
     view: &dyn View,
     class: &GatewayClass,
-) -> Result<Option<(NamespacedName, ProxySettings)>, String> {
+) -> Result<Option<(NamespacedName, ProxySettings)>, Unusable> {
     let Some(reference) = &class.spec.parameters_ref else { return Ok(None) };
     let namespace = reference.namespace.clone().unwrap_or_else(|| "default".to_owned());
     resolve(view, "spec.parametersRef", &reference.group, &reference.kind, &namespace, &reference.name).map(Some)
@@ -81,13 +93,15 @@ pub(super) fn resolve(
     kind: &str,
     namespace: &str,
     name: &str,
-) -> Result<(NamespacedName, ProxySettings), String> {
+) -> Result<(NamespacedName, ProxySettings), Unusable> {
+    let lost = |message: String| Unusable { proxy: None, message };
     if kind != "EnvoyProxy" || !["gateway.envoyproxy.io", "config.gateway.envoyproxy.io"].contains(&group) {
-        return Err(format!("{field} names {group} {kind}; only gateway.envoyproxy.io EnvoyProxy is known"));
+        return Err(lost(format!("{field} names {group} {kind}; only gateway.envoyproxy.io EnvoyProxy is known")));
     }
     let key = NamespacedName::new(namespace, name);
     let proxy =
-        view.envoy_proxy(&key).ok_or_else(|| format!("{field} names EnvoyProxy {key}, which does not exist"))?;
-    let settings = proxy::read(proxy).map_err(|problem| format!("EnvoyProxy {key}: {problem}"))?;
+        view.envoy_proxy(&key).ok_or_else(|| lost(format!("{field} names EnvoyProxy {key}, which does not exist")))?;
+    let settings = proxy::read(proxy)
+        .map_err(|problem| Unusable { proxy: Some(key.clone()), message: format!("EnvoyProxy {key}: {problem}") })?;
     Ok((key, settings))
 }

@@ -1,6 +1,6 @@
 //! Filters of rules and backends.
 
-use super::matches::http_name;
+use super::texts;
 use crate::api::gateway_api::{
     CorsFilter, Filter, HeaderModifier, MirrorFilter, PathModifier, RedirectFilter, UrlRewriteFilter,
 };
@@ -42,16 +42,16 @@ pub(super) fn read(filters: &[Filter], grpc: bool) -> Result<Filters, (&'static 
         match filter.kind.as_str() {
             "RequestHeaderModifier" => {
                 found.request_headers =
-                    headers(filter.request_header_modifier.as_ref().ok_or_else(missing)?).map_err(|e| at(&e))?;
+                    headers(filter.request_header_modifier.as_ref().ok_or_else(missing)?, true).map_err(|e| at(&e))?;
             }
             "ResponseHeaderModifier" => {
-                found.response_headers =
-                    headers(filter.response_header_modifier.as_ref().ok_or_else(missing)?).map_err(|e| at(&e))?;
+                found.response_headers = headers(filter.response_header_modifier.as_ref().ok_or_else(missing)?, false)
+                    .map_err(|e| at(&e))?;
             }
             "RequestMirror" => found.mirrors.push(filter.request_mirror.clone().ok_or_else(missing)?),
             "RequestRedirect" => found.redirect = Some(filter.request_redirect.clone().ok_or_else(missing)?),
             "URLRewrite" => found.rewrite = Some(filter.url_rewrite.clone().ok_or_else(missing)?),
-            "CORS" => found.cors = Some(cors(filter.cors.as_ref().ok_or_else(missing)?)),
+            "CORS" => found.cors = Some(cors(filter.cors.as_ref().ok_or_else(missing)?).map_err(|e| at(&e))?),
             other => return Err(at(&format!("type {other} is not served"))),
         }
     }
@@ -61,11 +61,18 @@ pub(super) fn read(filters: &[Filter], grpc: bool) -> Result<Filters, (&'static 
     Ok(found)
 }
 
-fn headers(modifier: &HeaderModifier) -> Result<HeaderChanges, String> {
+/// A request's Host can be set, which is a rewrite; that is all that Envoy does with it.
+fn headers(modifier: &HeaderModifier, of_request: bool) -> Result<HeaderChanges, String> {
+    let is_host = |name: &str| name.eq_ignore_ascii_case("host");
+    let mut others = modifier.add.iter().map(|header| &header.name).chain(&modifier.remove);
+    if others.any(|name| is_host(name)) || (!of_request && modifier.set.iter().any(|header| is_host(&header.name))) {
+        return Err("Host can only be set, and only in requests".to_owned());
+    }
     let pairs = |headers: &[crate::api::gateway_api::Header]| -> Result<Vec<(String, String)>, String> {
         let mut found: Vec<(String, String)> = Vec::new();
         for header in headers {
-            http_name(&header.name)?;
+            texts::name(&header.name)?;
+            texts::value(&header.value)?;
             let name = header.name.to_ascii_lowercase();
             // Of several entries with one name only the first counts.
             if found.iter().all(|(other, _)| *other != name) {
@@ -74,20 +81,45 @@ fn headers(modifier: &HeaderModifier) -> Result<HeaderChanges, String> {
         }
         Ok(found)
     };
-    modifier.remove.iter().try_for_each(|name| http_name(name))?;
+    modifier.remove.iter().try_for_each(|name| texts::name(name))?;
     let remove = modifier.remove.iter().map(|name| name.to_ascii_lowercase()).collect();
     Ok(HeaderChanges { set: pairs(&modifier.set)?, add: pairs(&modifier.add)?, remove })
 }
 
-fn cors(spec: &CorsFilter) -> Cors {
-    Cors {
+fn cors(spec: &CorsFilter) -> Result<Cors, String> {
+    let token = |name: &String| texts::name(name).map_err(|_| format!("cors: {name:?} is no name"));
+    [&spec.allow_methods, &spec.allow_headers, &spec.expose_headers].into_iter().flatten().try_for_each(token)?;
+    if let Some(origin) = spec.allow_origins.iter().find(|origin| !is_origin(origin)) {
+        return Err(format!("cors.allowOrigins: {origin:?} is neither * nor scheme://host[:port]"));
+    }
+    for (field, list) in [
+        ("allowOrigins", &spec.allow_origins),
+        ("allowMethods", &spec.allow_methods),
+        ("allowHeaders", &spec.allow_headers),
+    ] {
+        if list.len() > 1 && list.iter().any(|one| one == "*") {
+            return Err(format!("cors.{field} has * beside others"));
+        }
+    }
+    Ok(Cors {
         allow_origins: spec.allow_origins.clone(),
         allow_credentials: spec.allow_credentials.unwrap_or(false),
         allow_methods: spec.allow_methods.clone(),
         allow_headers: spec.allow_headers.clone(),
         expose_headers: spec.expose_headers.clone(),
         max_age: spec.max_age.unwrap_or(5),
-    }
+    })
+}
+
+/// `*`, or a scheme and a host, perhaps with a wildcard, perhaps with a port.
+fn is_origin(origin: &str) -> bool {
+    let Some((scheme, rest)) = origin.split_once("://") else { return origin == "*" };
+    let (host, port) = rest.rsplit_once(':').unwrap_or((rest, "80"));
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.*_".contains(&b);
+    ["http", "https"].contains(&scheme)
+        && !host.is_empty()
+        && host.bytes().all(plain)
+        && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// A mirror's share in parts of a million; `None` for all.
@@ -110,6 +142,14 @@ pub(super) fn mirror_share(mirror: &MirrorFilter) -> Result<Option<u32>, String>
 
 /// A change of the path; `matched` is the prefix that the rule matches, if it is one.
 pub(super) fn path(modifier: &PathModifier, matched: Option<&str>) -> Result<PathRewrite, String> {
+    let texts = [&modifier.replace_full_path, &modifier.replace_prefix_match];
+    for text in texts.into_iter().flatten() {
+        texts::path(text)?;
+        let nothing = text.is_empty() && modifier.kind == "ReplacePrefixMatch";
+        if !nothing && !text.starts_with('/') {
+            return Err(format!("path {text:?} has to begin with a slash"));
+        }
+    }
     match (modifier.kind.as_str(), &modifier.replace_full_path, &modifier.replace_prefix_match) {
         ("ReplaceFullPath", Some(path), None) => Ok(PathRewrite::Full(path.clone())),
         ("ReplacePrefixMatch", None, Some(replacement)) => match matched {
@@ -137,6 +177,10 @@ pub(super) fn redirect(
     if let Some(scheme) = spec.scheme.as_deref().filter(|scheme| !["http", "https"].contains(scheme)) {
         return Err(format!("requestRedirect.scheme {scheme:?} is neither http nor https"));
     }
+    spec.hostname.as_deref().map_or(Ok(()), texts::host).map_err(|e| format!("requestRedirect: {e}"))?;
+    if spec.port == Some(0) {
+        return Err("requestRedirect.port 0 is no port".to_owned());
+    }
     // "If no port is specified: the scheme's well-known port if there is a scheme, else the listener's port"; a
     // well-known port need not be written.
     let https = spec.scheme.as_deref().map_or(https, |scheme| scheme == "https");
@@ -145,8 +189,8 @@ pub(super) fn redirect(
     Ok(Redirect {
         scheme: spec.scheme.clone(),
         hostname: spec.hostname.clone(),
-        // Envoy keeps the port of the request's Host when none is set; writing the well-known one makes it go away.
-        port: Some(port.unwrap_or(well_known)),
+        // Beside the request's own host Envoy keeps that one's port unless another is written, be it the well-known one.
+        port: port.or_else(|| spec.hostname.is_none().then_some(well_known)),
         path: spec.path.as_ref().map(|path| self::path(path, matched)).transpose()?,
         status,
     })

@@ -1,6 +1,6 @@
 //! A Gateway: its listeners, parameters and addresses.
 
-use super::class::{parameters, resolve};
+use super::class::{Unusable, parameters, resolve};
 use super::listeners::{self, Judged};
 use super::proxy::ProxySettings;
 use super::{findings, policies};
@@ -63,7 +63,7 @@ pub fn gateway(
     Some(GatewayUnit { gateway: model, report, secrets })
 }
 
-type Parameters = Result<(Option<NamespacedName>, ProxySettings), String>;
+type Parameters = Result<(Option<NamespacedName>, ProxySettings), Unusable>;
 
 /// The Gateway's own parameters stand in the place of the class's.
 fn effective_parameters(view: &dyn View, spec: &Spec, class: &GatewayClass) -> Parameters {
@@ -73,20 +73,26 @@ fn effective_parameters(view: &dyn View, spec: &Spec, class: &GatewayClass) -> P
             let field = "spec.infrastructure.parametersRef";
             resolve(view, field, &own.group, &own.kind, &spec.metadata.namespace, &own.name).map(Some)
         }
-        None => parameters(view, class)
-            .map_err(|problem| format!("GatewayClass {} is not accepted: {problem}", class.metadata.name)),
+        None => parameters(view, class).map_err(|problem| {
+            let message = format!("GatewayClass {} is not accepted: {}", class.metadata.name, problem.message);
+            Unusable { message, ..problem }
+        }),
     };
     Ok(found?.map_or_else(Default::default, |(name, settings)| (Some(name), settings)))
 }
 
 fn parameter_reports(spec: &Spec, class: &GatewayClass, parameters: &Parameters) -> Vec<PolicyReport> {
-    let Ok((Some(name), _)) = parameters else { return Vec::new() };
+    let (name, condition) = match parameters {
+        Ok((Some(name), _)) => (name, Condition::yes("Accepted", "Accepted", "The parameters are in use.")),
+        Err(Unusable { proxy: Some(name), message }) => (name, Condition::no("Accepted", "Invalid", message)),
+        _ => return Vec::new(),
+    };
     vec![PolicyReport {
         policy: ObjectKey::new(Kind::EnvoyProxy, &*name.namespace, &*name.name),
         ancestor: listeners::key(spec),
         section: None,
         controller_name: class.spec.controller_name.clone(),
-        conditions: vec![Condition::yes("Accepted", "Accepted", "The parameters are in use.")],
+        conditions: vec![condition],
     }]
 }
 
@@ -135,7 +141,7 @@ fn conditions(
 ) -> Vec<Condition> {
     let valid = judged.iter().filter(|judged| judged.is_valid()).count();
     let bad: Vec<&str> = judged.iter().filter(|judged| !judged.is_valid()).map(|judged| judged.name.as_str()).collect();
-    let accepted = if let Err(problem) = parameters {
+    let accepted = if let Err(Unusable { message: problem, .. }) = parameters {
         Condition::no("Accepted", "InvalidParameters", problem)
     } else if let Some(problem) = unbuilt(spec) {
         Condition::no("Accepted", "Invalid", problem)

@@ -6,7 +6,7 @@ use super::{findings, hostnames, namespaces};
 use crate::api::gateway_api::{Gateway, Listener as Spec, NamespacedReference};
 use crate::model::{AllowedNamespaces, Condition, Finding, Kind, ListenerReport, ObjectKey, SecretKey};
 use crate::store::View;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a good certificate of a Secret is already served.
 pub(super) type Kept<'a> = dyn Fn(&SecretKey) -> bool + 'a;
@@ -156,6 +156,10 @@ fn kinds(spec: &Spec, judged: &mut Judged) {
 
 fn tls(view: &dyn View, kept: &Kept<'_>, gateway: &Gateway, spec: &Spec, judged: &mut Judged) {
     if spec.protocol != "HTTPS" {
+        if spec.tls.is_some() {
+            let message = format!("tls is set, but a listener of protocol {} has none; HTTPS has", spec.protocol);
+            judged.refused = Some(("UnsupportedValue", message));
+        }
         return;
     }
     let Some(tls) = &spec.tls else {
@@ -191,7 +195,8 @@ fn tls(view: &dyn View, kept: &Kept<'_>, gateway: &Gateway, spec: &Spec, judged:
             Ok((_, Some(problem))) | Err(problem) => judged.unresolved = Some(problem),
         }
     }
-    judged.certificates.dedup();
+    let mut seen = BTreeSet::new();
+    judged.certificates.retain(|key| seen.insert(key.clone()));
 }
 
 /// Reason, message, and the change that mends it.

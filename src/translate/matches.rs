@@ -1,5 +1,6 @@
 //! Matches of rules, and the parts of them that decide precedence.
 
+use super::{expressions, texts};
 use crate::api::gateway_api::{GrpcRouteMatch, HeaderMatch, HttpRouteMatch};
 use crate::model::{PathMatch, RouteMatch, ValueMatch};
 use std::collections::BTreeSet;
@@ -23,9 +24,15 @@ pub(super) fn http(spec: &HttpRouteMatch) -> Result<Ranked, String> {
     let kind = path.as_ref().and_then(|path| path.kind.as_deref()).unwrap_or("PathPrefix");
     let value = path.as_ref().and_then(|path| path.value.as_deref()).unwrap_or("/");
     let (path, path_kind) = match kind {
-        "Exact" => (PathMatch::Exact(absolute(value)?), 0),
-        "PathPrefix" => (PathMatch::Prefix(prefix(&absolute(value)?)), 2),
-        "RegularExpression" => (PathMatch::Regex(expression(value)?), 1),
+        "Exact" => {
+            texts::path_to_match(value)?;
+            (PathMatch::Exact(value.to_owned()), 0)
+        }
+        "PathPrefix" => {
+            texts::path_to_match(value)?;
+            (PathMatch::Prefix(prefix(value)), 2)
+        }
+        "RegularExpression" => (PathMatch::Regex(expressions::check(value)?), 1),
         other => return Err(format!("path.type {other:?} is none of Exact, PathPrefix, RegularExpression")),
     };
     if let Some(method) = method
@@ -33,6 +40,8 @@ pub(super) fn http(spec: &HttpRouteMatch) -> Result<Ranked, String> {
     {
         return Err(format!("method {method:?} is none of {}", METHODS.join(", ")));
     }
+    // A trailing slash of a prefix does not make it longer.
+    let path_length = if let PathMatch::Prefix(prefix) = &path { prefix.len() } else { value.len() };
     let matches = RouteMatch {
         path,
         method: method.clone(),
@@ -40,7 +49,7 @@ pub(super) fn http(spec: &HttpRouteMatch) -> Result<Ranked, String> {
         query_params: values(query_params, false)?,
         share: None,
     };
-    Ok(Ranked { matches, path_kind, path_length: value.len(), grpc: None })
+    Ok(Ranked { matches, path_kind, path_length, grpc: None })
 }
 
 /// A match of a GRPCRoute: service and method are segments of the path.
@@ -62,7 +71,8 @@ pub(super) fn grpc(spec: &GrpcRouteMatch) -> Result<Ranked, String> {
         ("Exact", None, Some(name)) => (PathMatch::Regex(format!("/[^/]+/{}", regex::escape(grpc_name(name)?))), 1),
         ("RegularExpression", service, name) => {
             let any = "[^/]+".to_owned();
-            let part = |text: &Option<String>| text.as_ref().map_or_else(|| Ok(any.clone()), |text| expression(text));
+            let part =
+                |text: &Option<String>| text.as_ref().map_or_else(|| Ok(any.clone()), |text| expressions::check(text));
             (PathMatch::Regex(format!("/(?:{})/(?:{})", part(service)?, part(name)?)), 1)
         }
         (other, ..) => return Err(format!("method.type {other:?} is neither Exact nor RegularExpression")),
@@ -79,34 +89,10 @@ fn grpc_name(name: &str) -> Result<&str, String> {
     if good { Ok(name) } else { Err(format!("{name:?} is no name of a gRPC service or method")) }
 }
 
-fn absolute(path: &str) -> Result<String, String> {
-    if !path.starts_with('/') {
-        return Err(format!("path {path:?} has to begin with a slash"));
-    }
-    if path.len() > 1024 || path.contains("//") || path.contains("/./") || path.contains("/../") || path.contains('#') {
-        return Err(format!("path {path:?} has empty or dotted segments, a fragment, or more than 1024 characters"));
-    }
-    Ok(path.to_owned())
-}
-
 /// Prefixes are compared by segments, so a trailing slash says nothing.
 fn prefix(path: &str) -> String {
     let trimmed = path.trim_end_matches('/');
     if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }
-}
-
-/// A regular expression that Envoy (RE2) takes: what the regex crate compiles within Envoy's limit on size.
-pub(super) fn expression(text: &str) -> Result<String, String> {
-    regex::RegexBuilder::new(text)
-        .size_limit(1 << 20)
-        .build()
-        .map(|_| text.to_owned())
-        .map_err(|error| format!("{text:?} is no regular expression: {}", one_line(&error.to_string())))
-}
-
-/// The crate's messages draw the place under the expression; a condition has one line.
-fn one_line(message: &str) -> String {
-    message.lines().last().unwrap_or(message).trim().trim_start_matches("error: ").to_owned()
 }
 
 /// Headers or query parameters; of several with one name only the first counts. Header names have no case.
@@ -120,23 +106,15 @@ fn values(specs: &[HeaderMatch], header: bool) -> Result<Vec<ValueMatch>, String
             "RegularExpression" => true,
             other => return Err(format!("match of {name:?}: type {other:?} is neither Exact nor RegularExpression")),
         };
-        if name.is_empty() || (header && http_name(&name).is_err()) {
-            return Err(format!("{name:?} is no header name"));
+        if header {
+            texts::name(&name)?;
+        } else if name.is_empty() || name.len() > 256 {
+            return Err(format!("query parameter {name:?} has no characters, or more than 256"));
         }
-        let value = if regex { expression(&spec.value)? } else { spec.value.clone() };
+        let value = if regex { expressions::check(&spec.value)? } else { spec.value.clone() };
         if seen.insert(name.clone()) {
             found.push(ValueMatch { name, value, regex });
         }
     }
     Ok(found)
-}
-
-/// A header name of HTTP.
-pub(super) fn http_name(name: &str) -> Result<(), String> {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if !name.is_empty() && name.len() <= 256 && name.bytes().all(token) {
-        Ok(())
-    } else {
-        Err(format!("{name:?} is no header name"))
-    }
 }

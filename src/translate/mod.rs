@@ -7,6 +7,8 @@ mod hostnames;
 mod namespaces;
 mod grants;
 mod durations;
+mod texts;
+mod expressions;
 mod certificates;
 mod class;
 mod proxy;

@@ -1,6 +1,6 @@
 //! EnvoyPatchPolicies of a Gateway.
 
-use super::listeners::GROUP;
+use super::policies;
 use crate::api::v1alpha1::EnvoyPatchPolicy;
 use crate::model::{
     Condition, JsonPatchOperation, Kind, NamespacedName, ObjectKey, PatchSet, PolicyReport, ResourcePatch,
@@ -14,7 +14,9 @@ pub fn patches(view: &dyn View, gateway: &NamespacedName, controller_name: &str)
     let mut policies = view.patch_policies_of(&target);
     policies.sort_by_key(|policy| policy.spec.priority);
     let (mut sets, mut refused) = (Vec::new(), Vec::new());
-    for policy in policies {
+    for policy in
+        policies.into_iter().filter(|policy| policies::names(&policy.spec.target_ref, &policy.metadata.namespace))
+    {
         let key = ObjectKey::new(Kind::EnvoyPatchPolicy, &*policy.metadata.namespace, &*policy.metadata.name);
         match check(policy) {
             Ok(()) => {
@@ -37,11 +39,8 @@ fn check(policy: &EnvoyPatchPolicy) -> Result<(), String> {
     if spec.kind != "JSONPatch" {
         return Err(format!("spec.type {:?} is not JSONPatch", spec.kind));
     }
-    if spec.target_ref.group != GROUP {
-        return Err(format!("spec.targetRef.group {:?} is not {GROUP}", spec.target_ref.group));
-    }
-    if let Some(namespace) = spec.target_ref.namespace.as_ref().filter(|n| **n != policy.metadata.namespace) {
-        return Err(format!("spec.targetRef.namespace {namespace} is not the policy's own namespace"));
+    if spec.target_ref.section_name.is_some() {
+        return Err("spec.targetRef.sectionName is not built: patches are for whole Gateways".to_owned());
     }
     for (index, patch) in spec.json_patches.iter().enumerate() {
         let known = ["add", "remove", "replace", "move", "copy", "test"];

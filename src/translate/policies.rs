@@ -54,7 +54,8 @@ pub(super) fn of_target(view: &dyn View, target: &ObjectKey) -> Vec<Applied> {
     let mut found: Vec<Applied> = Vec::new();
     for policy in view.security_policies_of(target) {
         let key = ObjectKey::new(Kind::SecurityPolicy, &*policy.metadata.namespace, &*policy.metadata.name);
-        for reference in references(policy).filter(|r| r.kind == target.kind.as_str() && r.name == target.name) {
+        let named = |r: &&PolicyTargetReference| r.kind == target.kind.as_str() && r.name == target.name;
+        for reference in references(policy).filter(named) {
             let section = reference.section_name.clone();
             let winner = found.iter().find(|other| other.section == section && other.conflict.is_none());
             let conflict = winner.filter(|winner| winner.policy != key).map(|winner| winner.policy.to_string());
@@ -73,7 +74,13 @@ pub(super) fn pick<'a>(applied: &'a [Applied], section: Option<&str>) -> Option<
 }
 
 fn references(policy: &SecurityPolicy) -> impl Iterator<Item = &PolicyTargetReference> {
-    policy.spec.target_ref.iter().chain(&policy.spec.target_refs).filter(|reference| reference.group == GROUP)
+    let own = &policy.metadata.namespace;
+    policy.spec.target_ref.iter().chain(&policy.spec.target_refs).filter(|reference| names(reference, own))
+}
+
+/// Whether a reference can be to an object of Gateway API in the policy's own namespace.
+pub(super) fn names(reference: &PolicyTargetReference, own: &str) -> bool {
+    reference.group == GROUP && reference.namespace.as_ref().is_none_or(|namespace| namespace == own)
 }
 
 /// Reports of the policies that target a Gateway.
@@ -93,38 +100,88 @@ pub(super) fn of_gateway(view: &dyn View, key: &ObjectKey, spec: &Gateway, contr
     reports
 }
 
-/// A policy whose targets do not all exist: one report a missing target, with the place where such an object is.
+/// The references of a policy that lead to nothing: one report each, with what would mend it.
 pub fn orphan_policy(
     view: &dyn View,
     controllers: &dyn Fn(&str) -> Option<String>,
     policy: &ObjectKey,
 ) -> Vec<PolicyReport> {
     let name = policy.named();
-    let targets: Vec<PolicyTargetReference> = match policy.kind {
+    let (targets, selectors): (Vec<(String, PolicyTargetReference)>, bool) = match policy.kind {
         Kind::SecurityPolicy => {
-            view.security_policy(&name).map(|p| p.spec.target_ref.iter().chain(&p.spec.target_refs).cloned().collect())
+            let Some(found) = view.security_policy(&name) else { return Vec::new() };
+            let one = found.spec.target_ref.iter().map(|target| ("spec.targetRef".to_owned(), target.clone()));
+            let many = found.spec.target_refs.iter().enumerate();
+            let many = many.map(|(index, target)| (format!("spec.targetRefs[{index}]"), target.clone()));
+            (one.chain(many).collect(), found.spec.target_selectors.is_some())
         }
-        Kind::EnvoyPatchPolicy => view.envoy_patch_policy(&name).map(|p| vec![p.spec.target_ref.clone()]),
-        _ => None,
-    }
-    .unwrap_or_default();
-    let controller_name = a_controller(view, controllers);
-    let report = |target: &PolicyTargetReference| {
-        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == target.kind)?;
-        let key = ObjectKey::new(kind, &*policy.namespace, &*target.name);
-        let foreign = target.namespace.as_ref().is_some_and(|namespace| *namespace != policy.namespace);
-        if exists(view, &key) && !foreign {
-            return None;
+        Kind::EnvoyPatchPolicy => {
+            let Some(found) = view.envoy_patch_policy(&name) else { return Vec::new() };
+            (vec![("spec.targetRef".to_owned(), found.spec.target_ref.clone())], false)
         }
-        Some(PolicyReport {
-            policy: policy.clone(),
-            ancestor: key.clone(),
-            section: target.section_name.clone(),
-            controller_name: controller_name.clone()?,
-            conditions: vec![Condition::no("Accepted", "TargetNotFound", missing(view, &key))],
-        })
+        _ => return Vec::new(),
     };
-    targets.iter().filter_map(report).collect()
+    let Some(controller_name) = a_controller(view, controllers) else { return Vec::new() };
+    let report = |ancestor: ObjectKey, section: Option<String>, condition| PolicyReport {
+        policy: policy.clone(),
+        ancestor,
+        section,
+        controller_name: controller_name.clone(),
+        conditions: vec![condition],
+    };
+    if targets.is_empty() {
+        let problem =
+            if selectors { "spec.targetSelectors is not built yet, and" } else { "spec.targetRefs is empty:" };
+        let message = format!("{problem} the policy applies to nothing; name its targets in spec.targetRefs");
+        return vec![report(policy.clone(), None, Condition::no("Accepted", "Invalid", message))];
+    }
+    let judge = |(path, target): &(String, PolicyTargetReference)| {
+        let (key, condition) = lost(view, policy, path, target)?;
+        // What is no object here cannot be an ancestor either.
+        Some(report(key.unwrap_or_else(|| policy.clone()), target.section_name.clone(), condition))
+    };
+    targets.iter().filter_map(judge).collect()
+}
+
+/// Why a reference leads to nothing; `None` when it leads to an object.
+fn lost(
+    view: &dyn View,
+    policy: &ObjectKey,
+    path: &str,
+    target: &PolicyTargetReference,
+) -> Option<(Option<ObjectKey>, Condition)> {
+    let kinds: &[Kind] = match policy.kind {
+        Kind::EnvoyPatchPolicy => &[Kind::Gateway],
+        _ => &[Kind::Gateway, Kind::HTTPRoute, Kind::GRPCRoute],
+    };
+    let Some(kind) = kinds.iter().copied().find(|kind| target.group == GROUP && kind.as_str() == target.kind) else {
+        let there: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        let message = format!(
+            "{path}: {} {:?} cannot carry a policy of kind {}; of group {GROUP} {} can",
+            if target.group.is_empty() { "core" } else { &target.group },
+            target.kind,
+            policy.kind,
+            there.join(", ")
+        );
+        return Some((None, Condition::no("Accepted", "Invalid", message)));
+    };
+    let key = ObjectKey::new(kind, &*policy.namespace, &*target.name);
+    let message = match target.namespace.as_ref().filter(|namespace| **namespace != policy.namespace) {
+        Some(namespace) => foreign(view, &ObjectKey::new(kind, namespace.as_str(), &*target.name)),
+        None if exists(view, &key) => return None,
+        None => missing(view, &key),
+    };
+    Some((Some(key), Condition::no("Accepted", "TargetNotFound", message)))
+}
+
+/// A target in another namespace.
+fn foreign(view: &dyn View, target: &ObjectKey) -> String {
+    let there = if exists(view, target) { "exists" } else { "does not exist" };
+    format!(
+        "{target} {there}, but a policy has to be in the namespace of its target: move the policy to namespace {}, or take \
+         targetRef.namespace out to mean the policy's own",
+        target.namespace
+    )
 }
 
 /// A policy that reaches no Gateway belongs to no controller in particular: the first of ours speaks.

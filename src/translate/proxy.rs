@@ -38,6 +38,10 @@ pub(super) fn read(proxy: &EnvoyProxy) -> Result<ProxySettings, String> {
     {
         return Err(format!("spec.provider.type {:?} is neither Kubernetes nor Host", provider.kind));
     }
+    let host = spec.provider.as_ref().and_then(|provider| provider.host.as_ref()).and_then(Value::as_object);
+    if let Some(field) = host.and_then(|host| host.keys().next()) {
+        return Err(format!("spec.provider.host.{field} is not built yet"));
+    }
     if let Some(field) = spec.rest.keys().next() {
         return Err(format!("spec.{field} is not built yet"));
     }

@@ -3,6 +3,7 @@
 use super::backends;
 use super::durations;
 use super::grants::End;
+use super::texts;
 use crate::api::v1alpha1::{ExtAuth as ExtAuthSpec, Jwt, JwtProvider as ProviderSpec, SecurityPolicy};
 use crate::model::{BackendKey, ExtAuth, ExtAuthService, FilterKey, Jwks, JwtProvider, JwtRequirement, NamespacedName};
 use crate::store::View;
@@ -89,13 +90,28 @@ fn provider(
             let backend = uri_backend(&remote.uri).map_err(|problem| format!("{path}.uri: {problem}"))?;
             backends.insert(backend.clone());
             let cache = remote.cache_duration.as_deref().unwrap_or("300s");
-            let cache_ms = durations::go(cache).map_err(|problem| format!("{path}.cacheDuration: {problem}"))?;
+            let cache_ms = bounded(cache, 1).map_err(|problem| format!("{path}.cacheDuration: {problem}"))?;
             Jwks::Remote { uri: remote.uri.clone(), backend, cache_ms }
         }
         (None, Some(local)) => Jwks::Inline(self::local(view, policy, local, &format!("{path}.localJWKS"))?),
         _ => return Err(format!("{path} needs either remoteJWKS or localJWKS")),
     };
     let extract = spec.extract_from.clone().unwrap_or_default();
+    for (index, extractor) in extract.headers.iter().enumerate() {
+        let checked =
+            texts::name(&extractor.name).and_then(|()| extractor.value_prefix.as_deref().map_or(Ok(()), texts::value));
+        checked.map_err(|problem| format!("{path}.extractFrom.headers[{index}]: {problem}"))?;
+    }
+    if extract.cookies.iter().chain(&extract.params).any(String::is_empty) {
+        return Err(format!("{path}.extractFrom has a cookie or parameter without a name"));
+    }
+    for (index, claim) in spec.claim_to_headers.iter().enumerate() {
+        let path = format!("{path}.claimToHeaders[{index}]");
+        texts::name(&claim.header).map_err(|problem| format!("{path}.header: {problem}"))?;
+        if claim.claim.is_empty() {
+            return Err(format!("{path}.claim is empty"));
+        }
+    }
     let prefix = |prefix: &Option<String>| prefix.clone().unwrap_or_default();
     Ok(JwtProvider {
         name: spec.name.clone(),
@@ -136,9 +152,27 @@ fn local(
     };
     let keys: Value = serde_json::from_str(&text).map_err(|error| format!("{path} is no JSON: {error}"))?;
     match keys.get("keys").and_then(Value::as_array) {
-        Some(keys) if !keys.is_empty() => Ok(text),
-        _ => Err(format!("{path} is no key set: it has no list `keys`")),
+        // Envoy leaves out keys of kinds that it does not know, and refuses a set of which nothing is left.
+        Some(keys) if keys.iter().any(is_key) => Ok(text),
+        _ => Err(format!("{path} is no key set: it has no list `keys` with a key of kind RSA, EC, oct or OKP")),
     }
+}
+
+fn is_key(key: &Value) -> bool {
+    let has = |field: &str| key.get(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    match key.get("kty").and_then(Value::as_str) {
+        Some("RSA") => has("n") && has("e"),
+        Some("EC") => has("x") && has("y"),
+        Some("oct") => has("k"),
+        Some("OKP") => has("x"),
+        _ => false,
+    }
+}
+
+/// A duration of at least some milliseconds and at most a day, in milliseconds.
+fn bounded(text: &str, least: u64) -> Result<u64, String> {
+    let found = durations::go(text)?;
+    if (least..=86_400_000).contains(&found) { Ok(found) } else { Err(format!("{text:?} is not between 1ms and 24h")) }
 }
 
 /// Where a URI leads: host, port and whether it is TLS.
@@ -154,10 +188,12 @@ fn uri_backend(uri: &str) -> Result<BackendKey, String> {
         Some((host, port)) if !host.ends_with(':') => (host, port.parse().map_err(|_| problem())?),
         _ => (authority, if tls { 443 } else { 80 }),
     };
-    if host.is_empty() || host.contains('@') {
+    if host.is_empty() || host.contains('@') || port == 0 || texts::path(uri).is_err() {
         return Err(problem());
     }
-    Ok(BackendKey::Host { host: host.to_ascii_lowercase(), port, tls })
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    texts::host(host)?;
+    Ok(BackendKey::Host { host: host.to_ascii_lowercase(), port, tls, http2: false })
 }
 
 fn ext_auth(
@@ -191,6 +227,7 @@ fn ext_auth(
             headers_to_backend: http.headers_to_backend.clone(),
         },
     };
+    ext_auth_texts(spec)?;
     let timeout = spec.timeout.as_deref().unwrap_or("10s");
     Ok(ExtAuth {
         key,
@@ -198,7 +235,31 @@ fn ext_auth(
         headers: spec.headers_to_ext_auth.clone(),
         body_bytes: spec.body_to_ext_auth.as_ref().map(|body| body.max_request_bytes),
         fail_open: spec.fail_open.unwrap_or(false),
-        timeout_ms: durations::go(timeout).map_err(|problem| format!("spec.extAuth.timeout: {problem}"))?,
+        timeout_ms: bounded(timeout, 1).map_err(|problem| format!("spec.extAuth.timeout: {problem}"))?,
         recompute_route: spec.recompute_route.unwrap_or(false),
     })
+}
+
+/// What Envoy would refuse, and with it the whole listener.
+fn ext_auth_texts(spec: &ExtAuthSpec) -> Result<(), String> {
+    let names = |field: &str, names: &[String]| {
+        names
+            .iter()
+            .try_for_each(|name| texts::name(name))
+            .map_err(|problem| format!("spec.extAuth.{field}: {problem}"))
+    };
+    names("headersToExtAuth", &spec.headers_to_ext_auth)?;
+    if spec.body_to_ext_auth.as_ref().is_some_and(|body| body.max_request_bytes == 0) {
+        return Err("spec.extAuth.bodyToExtAuth.maxRequestBytes has to be at least 1".to_owned());
+    }
+    let Some(http) = &spec.http else { return Ok(()) };
+    names("http.headersToBackend", &http.headers_to_backend)?;
+    match http.path.as_deref() {
+        Some(path)
+            if !path.is_empty() && (!path.starts_with('/') || texts::path(path).is_err() || path.contains('?')) =>
+        {
+            Err(format!("spec.extAuth.http.path {path:?} is no path that begins with a slash"))
+        }
+        _ => Ok(()),
+    }
 }

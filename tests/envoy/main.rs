@@ -6,6 +6,7 @@
 
 mod commands;
 mod faults;
+mod filters;
 mod harness;
 mod identity;
 mod input;

@@ -107,27 +107,43 @@ pub struct RouteRetry {
     pub backoff: Option<String>,
 }
 
-/// `SessionPersistence`.
+/// `SessionPersistence`, as it is since 1.7 (`cookie`, `header`) and as it was before (`sessionName`, `cookieConfig`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SessionPersistence {
-    /// The name of the cookie or header.
+    /// Before 1.7: the name of the cookie or header.
     pub session_name: Option<String>,
     /// A Gateway API duration.
     pub absolute_timeout: Option<String>,
-    /// A Gateway API duration.
+    /// Before 1.6: a Gateway API duration.
     pub idle_timeout: Option<String>,
     /// Cookie or Header; `None` means Cookie.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Only for cookies.
+    /// Before 1.7: only for cookies.
     pub cookie_config: Option<CookieConfig>,
+    /// Only for cookies.
+    pub cookie: Option<CookieConfig>,
+    /// Only for headers.
+    pub header: Option<HeaderConfig>,
 }
 
 /// `CookieConfig`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CookieConfig {
+    /// The name; `None` means one of our choice.
+    pub name: Option<String>,
+    /// The path; `None` means `/` in `cookie`, and the matched path in `cookieConfig`.
+    pub path: Option<String>,
     /// Session or Permanent; `None` means Session.
     pub lifetime_type: Option<String>,
+}
+
+/// `HeaderConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeaderConfig {
+    /// The name; `None` means one of our choice.
+    pub name: Option<String>,
 }

@@ -11,6 +11,7 @@ use crate::translate::filters::{self, Filters};
 use crate::translate::grants::End;
 use crate::translate::listeners::GROUP;
 use crate::translate::matches::Ranked;
+use crate::translate::texts;
 
 /// A rule, ready to become entries.
 pub(super) struct Judged<'a> {
@@ -214,6 +215,11 @@ impl Resolver<'_> {
         let mut found = Vec::new();
         for spec in specs {
             let share = filters::mirror_share(spec).map_err(unsupported)?;
+            if spec.backend_ref.weight.is_some() {
+                return Err(unsupported(
+                    "requestMirror.backendRef.weight does not exist; use percent or fraction".to_owned(),
+                ));
+            }
             match self.resolve(&spec.backend_ref) {
                 Ok(backend) => found.push(Mirror { backend, share }),
                 // Requests go on without their copy; the status says so.
@@ -278,6 +284,7 @@ impl Judged<'_> {
     ) -> Result<Forward, String> {
         let rewrites = [own.rewrite.as_ref(), self.filters.rewrite.as_ref()];
         let host_rewrite = rewrites.iter().flatten().find_map(|rewrite| rewrite.hostname.clone());
+        host_rewrite.as_deref().map_or(Ok(()), texts::host).map_err(|e| format!("urlRewrite: {e}"))?;
         let path = rewrites.iter().flatten().find_map(|rewrite| rewrite.path.as_ref());
         Ok(Forward {
             backends: backends.to_vec(),

@@ -5,8 +5,8 @@ use crate::api::gateway_api::{
     BackendRef, Filter, GrpcRoute, HttpRoute, HttpRouteRule, ParentReference, RouteRetry, SessionPersistence,
 };
 use crate::model::{Retry, Session};
-use crate::translate::durations;
 use crate::translate::matches::{self, Ranked};
+use crate::translate::{durations, texts};
 
 /// A route of either kind.
 pub(super) struct Source<'a> {
@@ -117,23 +117,50 @@ fn retry(spec: &RouteRetry) -> Result<Retry, String> {
     Ok(Retry { codes, attempts: spec.attempts.unwrap_or(1), backoff_ms })
 }
 
-/// Session persistence of a rule; a cookie belongs to the path that is matched.
+/// Session persistence of a rule. Without a word from the user a cookie belongs to the path that is matched.
 pub(super) fn session(spec: &SessionPersistence, rule: &str, path: &str) -> Result<Session, String> {
     if spec.idle_timeout.is_some() {
         return Err("sessionPersistence.idleTimeout is not built".to_owned());
     }
-    let name = spec.session_name.clone().unwrap_or_else(|| format!("argosy-{rule}"));
+    if spec.cookie.is_some() && spec.cookie_config.is_some() {
+        return Err("sessionPersistence has both cookie and the older cookieConfig".to_owned());
+    }
     let absolute = spec.absolute_timeout.as_deref().map(durations::gateway_api).transpose();
     let absolute = absolute.map_err(|e| format!("sessionPersistence.absoluteTimeout: {e}"))?;
-    let lifetime = spec.cookie_config.as_ref().and_then(|config| config.lifetime_type.as_deref());
-    match (spec.kind.as_deref().unwrap_or("Cookie"), lifetime.unwrap_or("Session")) {
-        ("Header", _) if absolute.is_none() => Ok(Session::Header { name }),
-        ("Header", _) => Err("sessionPersistence.absoluteTimeout is not built for headers".to_owned()),
-        ("Cookie", "Session") => Ok(Session::Cookie { name, ttl_seconds: 0, path: path.to_owned() }),
-        ("Cookie", "Permanent") => match absolute {
-            Some(ms) => Ok(Session::Cookie { name, ttl_seconds: ms.div_ceil(1000), path: path.to_owned() }),
-            None => Err("sessionPersistence with a permanent cookie needs absoluteTimeout".to_owned()),
-        },
-        (kind, lifetime) => Err(format!("sessionPersistence of type {kind}, lifetime {lifetime} is unknown")),
+    let cookie = spec.cookie.as_ref().or(spec.cookie_config.as_ref());
+    let own = cookie.and_then(|c| c.name.as_ref()).or_else(|| spec.header.as_ref()?.name.as_ref());
+    let name = own.or(spec.session_name.as_ref()).cloned().unwrap_or_else(|| format!("argosy-{rule}"));
+    texts::name(&name).map_err(|_| format!("sessionPersistence: {name:?} is no name of a cookie or header"))?;
+    match spec.kind.as_deref().unwrap_or("Cookie") {
+        "Header" if cookie.is_some() => Err("sessionPersistence of type Header has settings of a cookie".to_owned()),
+        "Header" if absolute.is_some() => Err("sessionPersistence.absoluteTimeout is not built for headers".to_owned()),
+        "Header" => Ok(Session::Header { name }),
+        "Cookie" if spec.header.is_some() => {
+            Err("sessionPersistence of type Cookie has settings of a header".to_owned())
+        }
+        "Cookie" => {
+            // The default is that of `cookie`; the older field and none at all have that of GEP-1619.
+            let default = if spec.cookie.is_some() { "/" } else { path };
+            let path = cookie.and_then(|cookie| cookie.path.as_deref()).unwrap_or(default);
+            if !path.starts_with('/') || path.contains(';') || texts::path(path).is_err() {
+                return Err(format!("sessionPersistence: {path:?} is no path of a cookie"));
+            }
+            let lifetime = cookie.and_then(|cookie| cookie.lifetime_type.as_deref()).unwrap_or("Session");
+            Ok(Session::Cookie { name, ttl_seconds: ttl(lifetime, absolute)?, path: path.to_owned() })
+        }
+        kind => Err(format!("sessionPersistence.type {kind:?} is neither Cookie nor Header")),
+    }
+}
+
+/// Seconds that a cookie lives; 0 until the browser ends.
+fn ttl(lifetime: &str, absolute_ms: Option<u64>) -> Result<u64, String> {
+    match (lifetime, absolute_ms) {
+        ("Session", None) => Ok(0),
+        ("Session", Some(_)) => {
+            Err("sessionPersistence.absoluteTimeout is built for cookies of lifetimeType Permanent only".to_owned())
+        }
+        ("Permanent", Some(ms)) if ms > 0 => Ok(ms.div_ceil(1000)),
+        ("Permanent", _) => Err("sessionPersistence with a permanent cookie needs absoluteTimeout".to_owned()),
+        (other, _) => Err(format!("sessionPersistence: lifetimeType {other:?} is neither Session nor Permanent")),
     }
 }

@@ -114,6 +114,12 @@ async fn a_token_may_be_optional_and_may_stand_elsewhere() {
     let with_param = target.get(CLOSED, &format!("/?t={token}"), &[]).await.unwrap();
     assert_eq!(with_param.received("client_id").as_deref(), Some("demo-client"));
     assert_eq!(target.get(CLOSED, "/", &[("x-token", "Token no.good.token")]).await.unwrap().status, 401);
+    // Optional is the token, not that it is good.
+    let foreign = TokenSigner::generate().unwrap();
+    for bad in [bearer(&signer, "https://other.issuer/", AUDIENCE), bearer(&foreign, ISSUER, AUDIENCE)] {
+        let bad = bad.replace("Bearer", "Token");
+        assert_eq!(target.get(CLOSED, "/", &[("x-token", &bad)]).await.unwrap().status, 401);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
