@@ -9,5 +9,5 @@ mod names;
 
 pub use names::{NameSet, SharedNames};
 pub use registry::{Fleet, Published, Registry, Stamps};
-pub use resource::{Resource, ResourceType};
+pub use resource::{Group, Resource, ResourceType};
 pub use set::{Edit, Snapshot};

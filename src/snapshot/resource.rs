@@ -62,9 +62,46 @@ pub struct Resource {
     name: Arc<str>,
     version: Arc<str>,
     hash: u128,
-    /// The field `resources` (2) of `DeltaDiscoveryResponse`, header first, then the pieces of the message.
-    frames: Vec<Bytes>,
+    /// The field `resources` (2) of `DeltaDiscoveryResponse`: of a small resource all of it, else what stands before the
+    /// message.
+    head: Bytes,
+    /// The message of a large resource.
+    groups: Vec<Arc<Group>>,
     wire_len: usize,
+}
+
+/// Pieces of a message that follow each other. A large resource of which little changed shares the groups of its
+/// predecessor, so it counts one reference a group instead of one a piece.
+pub struct Group {
+    frames: Vec<Bytes>,
+    len: usize,
+    hash: u128,
+}
+
+impl Group {
+    /// A group from pieces and the XXH3-128 of each, so that what is kept need not be read again.
+    pub fn new(pieces: Vec<(Bytes, u128)>) -> Arc<Self> {
+        let hash = hash_of(pieces.iter().map(|(_, hash)| *hash));
+        let len = pieces.iter().map(|(piece, _)| piece.len()).sum();
+        Arc::new(Self { frames: pieces.into_iter().map(|(piece, _)| piece).collect(), len, hash })
+    }
+
+    /// Whether there is not one byte in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl fmt::Debug for Group {
+    /// Never shows content, as the resource does not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes@{:032x}", self.len, self.hash)
+    }
+}
+
+/// The hash of some hashes, in their order.
+fn hash_of(hashes: impl Iterator<Item = u128>) -> u128 {
+    xxh3_128(&hashes.flat_map(u128::to_le_bytes).collect::<Vec<u8>>())
 }
 
 impl PartialEq for Resource {
@@ -86,35 +123,38 @@ impl fmt::Debug for Resource {
 impl Resource {
     /// A resource from the pieces of its canonical encoding.
     pub fn new(kind: ResourceType, name: &str, segments: Vec<Bytes>) -> Arc<Self> {
-        Self::from_hashed(
-            kind,
-            name,
-            segments.into_iter().map(|segment| (segment.clone(), xxh3_128(&segment))).collect(),
-        )
+        let hashed = |segment: Bytes| {
+            let hash = xxh3_128(&segment);
+            (segment, hash)
+        };
+        let group = Group::new(segments.into_iter().map(hashed).collect());
+        Self::build(kind, name, group.hash, vec![group])
     }
 
-    /// A resource from pieces whose hashes are known, so that a large one need not be read again. The caller promises
-    /// that equal content is always cut in the same way.
-    pub fn from_hashed(kind: ResourceType, name: &str, segments: Vec<(Bytes, u128)>) -> Arc<Self> {
-        let hashes: Vec<u8> = segments.iter().flat_map(|(_, hash)| hash.to_le_bytes()).collect();
-        let content = xxh3_128(&hashes);
+    /// A resource from groups of pieces, so that a large one shares what it has in common with its predecessor. The
+    /// caller promises that equal content is always cut and grouped in the same way.
+    pub fn from_groups(kind: ResourceType, name: &str, groups: Vec<Arc<Group>>) -> Arc<Self> {
+        Self::build(kind, name, hash_of(groups.iter().map(|group| group.hash)), groups)
+    }
+
+    fn build(kind: ResourceType, name: &str, content: u128, groups: Vec<Arc<Group>>) -> Arc<Self> {
         let version: Arc<str> = Arc::from(format!("{content:032x}"));
-        let length: usize = segments.iter().map(|(segment, _)| segment.len()).sum();
+        let length: usize = groups.iter().map(|group| group.len).sum();
         let header = header(kind, name, &version, length);
         let wire_len = header.len() + length;
-        let frames = if wire_len < JOIN_BELOW {
+        let (head, groups) = if wire_len < JOIN_BELOW {
             let mut joined = BytesMut::with_capacity(wire_len);
             joined.extend_from_slice(&header);
-            segments.iter().for_each(|(segment, _)| joined.extend_from_slice(segment));
-            vec![joined.freeze()]
+            groups.iter().flat_map(|group| &group.frames).for_each(|frame| joined.extend_from_slice(frame));
+            (joined.freeze(), Vec::new())
         } else {
-            std::iter::once(header).chain(segments.into_iter().map(|(segment, _)| segment)).collect()
+            (header, groups)
         };
         let mut identity = Vec::with_capacity(name.len() + 17);
         identity.push(kind as u8);
         identity.extend_from_slice(&content.to_le_bytes());
         identity.extend_from_slice(name.as_bytes());
-        Arc::new(Self { kind, name: Arc::from(name), version, hash: xxh3_128(&identity), frames, wire_len })
+        Arc::new(Self { kind, name: Arc::from(name), version, hash: xxh3_128(&identity), head, groups, wire_len })
     }
 
     /// The type.
@@ -133,8 +173,13 @@ impl Resource {
     }
 
     /// The resource as a field of a `DeltaDiscoveryResponse`, in pieces that follow each other.
-    pub fn frames(&self) -> &[Bytes] {
-        &self.frames
+    pub fn frames(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.head).chain(self.message())
+    }
+
+    /// The pieces of the message of a large resource.
+    fn message(&self) -> impl Iterator<Item = &Bytes> {
+        self.groups.iter().flat_map(|group| &group.frames)
     }
 
     /// The length of all frames, in bytes.
@@ -144,12 +189,11 @@ impl Resource {
 
     /// The encoded message, joined: for dumps and patches.
     pub fn body(&self) -> Bytes {
-        let header = header_len(&self.frames[0]);
-        if let [frame] = &*self.frames {
-            return frame.slice(header..);
+        if self.groups.is_empty() {
+            return self.head.slice(header_len(&self.head)..);
         }
         let mut joined = BytesMut::with_capacity(self.wire_len);
-        self.frames[1..].iter().for_each(|frame| joined.extend_from_slice(frame));
+        self.message().for_each(|frame| joined.extend_from_slice(frame));
         joined.freeze()
     }
 
@@ -222,8 +266,12 @@ mod tests {
     use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryResponse;
     use prost::Message;
 
+    fn wire(resource: &Resource) -> Vec<u8> {
+        resource.frames().flatten().copied().collect()
+    }
+
     fn decode(resource: &Resource) -> DeltaDiscoveryResponse {
-        DeltaDiscoveryResponse::decode(resource.frames().concat().as_slice()).unwrap()
+        DeltaDiscoveryResponse::decode(wire(resource).as_slice()).unwrap()
     }
 
     #[test]
@@ -238,7 +286,30 @@ mod tests {
             assert_eq!(any.type_url, ResourceType::Route.type_url());
             assert_eq!(any.value, segments.concat());
             assert_eq!(resource.body(), segments.concat());
-            assert_eq!(resource.wire_len(), resource.frames().concat().len());
+            assert_eq!(resource.wire_len(), wire(&resource).len());
+        }
+    }
+
+    #[test]
+    fn groups_are_shared_and_joined_in_order() {
+        let piece = |byte: u8, size: usize| {
+            let piece = Bytes::from(vec![byte; size]);
+            let hash = xxh3_128(&piece);
+            (piece, hash)
+        };
+        for size in [10, 100_000] {
+            let groups = vec![Group::new(vec![piece(1, size), piece(2, size)]), Group::new(vec![piece(3, size)])];
+            let resource = Resource::from_groups(ResourceType::Route, "x", groups.clone());
+            let content = [vec![1; size], vec![2; size], vec![3; size]].concat();
+            assert_eq!(resource.body(), content);
+            assert_eq!(decode(&resource).resources[0].resource.as_ref().unwrap().value, content);
+            assert_eq!(resource.wire_len(), wire(&resource).len());
+            let shared = resource.frames().skip(1).map(|frame| frame.as_ptr());
+            let given = groups.iter().flat_map(|group| &group.frames).map(|frame| frame.as_ptr());
+            assert!(if size == 10 { shared.count() == 0 } else { shared.eq(given) });
+            let other = vec![groups[0].clone(), Group::new(vec![piece(4, size)])];
+            assert_ne!(resource, Resource::from_groups(ResourceType::Route, "x", other));
+            assert_eq!(resource, Resource::from_groups(ResourceType::Route, "x", groups));
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) fn response<'a>(
     revision: &str,
     resources: &'a [Arc<Resource>],
     removed: &[Arc<str>],
-) -> Frames<'a> {
+) -> Frames<impl Iterator<Item = &'a Bytes> + use<'a>> {
     let mut head = Vec::new();
     put_string(1, revision, &mut head);
     put_string(4, kind.type_url(), &mut head);
@@ -88,35 +88,25 @@ pub(super) fn response<'a>(
     current.put_u8(0);
     current.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     current.put_slice(&head);
-    let pieces = resources.iter().flat_map(pieces as fn(&'a Arc<Resource>) -> std::slice::Iter<'a, Bytes>);
+    let pieces = resources.iter().flat_map(|resource| resource.frames());
     Frames { length: length + 5, current, pieces: pieces.peekable() }
 }
 
-fn pieces(resource: &Arc<Resource>) -> std::slice::Iter<'_, Bytes> {
-    resource.frames().iter()
-}
-
-type Pieces<'a> = std::iter::FlatMap<
-    std::slice::Iter<'a, Arc<Resource>>,
-    std::slice::Iter<'a, Bytes>,
-    fn(&'a Arc<Resource>) -> std::slice::Iter<'a, Bytes>,
->;
-
 /// The frames of one response.
-pub(super) struct Frames<'a> {
+pub(super) struct Frames<P: Iterator> {
     length: usize,
     current: BytesMut,
-    pieces: std::iter::Peekable<Pieces<'a>>,
+    pieces: std::iter::Peekable<P>,
 }
 
-impl Frames<'_> {
+impl<P: Iterator> Frames<P> {
     /// The length of all frames, in bytes.
     pub(super) fn len(&self) -> usize {
         self.length
     }
 }
 
-impl Iterator for Frames<'_> {
+impl<'a, P: Iterator<Item = &'a Bytes>> Iterator for Frames<P> {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
