@@ -180,7 +180,7 @@ async fn envoys_that_are_to_be_kept_serve_on_and_are_adopted() {
     assert!(alive(proxy.pid()));
     let before = taken(&proxy).await;
     argosy.start_with(&["--keep-proxies"]).await;
-    assert_eq!(argosy.proxy("default/g").await.pid(), proxy.pid());
+    assert_eq!(argosy.proxy("default/g").await.pid(), proxy.pid(), "{}", argosy.log_tail());
     assert_eq!(taken(&proxy).await, before);
     load.finish().await;
 }

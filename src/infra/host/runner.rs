@@ -233,7 +233,9 @@ impl Host {
             let wanted = Arc::clone(&plans.borrow_and_update());
             self.write_places();
             fleets.apply(&wanted, is_settled);
+            // In this order: a supervisor that ended because everything ends must not be taken for one to start again.
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
                 changed = plans.changed(), if !closed => closed = changed.is_err(),
                 () = settled.cancelled(), if !is_settled => is_settled = true,

@@ -114,6 +114,7 @@ impl Supervisor {
             }
             let retry = self.retry;
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
                 changed = self.wanted.changed() => {
                     if changed.is_err() {
