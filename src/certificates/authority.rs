@@ -191,5 +191,8 @@ fn server_config(ca: &str, server: &Arc<ServerCertificate>) -> Result<ServerConf
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"h2".to_vec()];
+    // A proxy connects once and stays. A session that is kept for it costs memory, and would let it come back without showing
+    // its certificate.
+    config.send_tls13_tickets = 0;
     Ok(config)
 }

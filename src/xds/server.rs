@@ -147,7 +147,7 @@ impl Shared {
             .initial_stream_window_size(64 * 1024)
             .initial_connection_window_size(64 * 1024)
             .max_concurrent_streams(4)
-            .max_send_buf_size(64 * 1024)
+            .max_send_buf_size(16 * 1024)
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(10))
             .serve_connection(TokioIo::new(tls), service);
